@@ -6,6 +6,7 @@ pub mod id;
 pub mod resource;
 
 pub mod codec;
+pub mod platform;
 pub mod progress;
 
 pub mod storage;
