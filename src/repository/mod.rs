@@ -1,1 +1,216 @@
-//! Under construction.
+//! A repository: FORMAT.md in code. Frames, packs, index, sessions, snapshots over any storage.
+//!
+//! [`Repository`] is the open thing: storage, config, keys, cache. Reading goes through `reader`, writing through
+//! `session`; what a snapshot's pages say is the floor above's business (`tree`).
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::codec::key::{Keys, RootSecret};
+use crate::id::RepositoryId;
+use crate::repository::cache::IndexCache;
+use crate::repository::config::{Config, UnverifiedConfig};
+use crate::repository::error::RepositoryError;
+use crate::repository::keyring::{Opener, unlock};
+use crate::repository::object::{DOCUMENT_SIZE_MAX, open_object, seal_object};
+use crate::repository::random::random_bytes;
+use crate::storage::name::{ObjectName, Prefix};
+use crate::storage::{ByteRange, Put, Storage, StorageError, StorageErrorKind};
+
+pub mod cache;
+pub mod config;
+pub mod error;
+mod frame;
+pub mod index;
+pub mod keyring;
+mod object;
+pub mod pack;
+mod pack_writer;
+mod random;
+pub mod reader;
+pub mod session;
+pub mod snapshot;
+
+/// Bytes of `reserve`, which a prune on a full disk frees first.
+const RESERVE_SIZE: usize = 1 << 20;
+
+/// An open repository: unlocked, its config proven.
+pub struct Repository {
+    storage: Arc<dyn Storage>,
+    config: Config,
+    keys: Keys,
+    roots: Vec<RootSecret>,
+    cache: IndexCache,
+    notices: Vec<RepositoryError>,
+}
+
+impl Repository {
+    /// Makes a repository that opens with what `openers` hold, one key slot each.
+    pub fn init(
+        storage: Arc<dyn Storage>,
+        openers: &[Opener],
+        created: jiff::Timestamp,
+        cache_root: Option<PathBuf>,
+    ) -> Result<Self, RepositoryError> {
+        for name in [ObjectName::config(), ObjectName::config_copy()] {
+            match storage.get(&name, ByteRange::From { offset: 0, length: 0 }) {
+                Ok(_) => return Err(RepositoryError::AlreadyExists { location: storage.to_string() }),
+                Err(error) if error.kind == StorageErrorKind::NotFound => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let config = Config::new(RepositoryId(random_bytes()?), created);
+        let roots = vec![RootSecret::generate()?];
+        let keys = Keys::derive(&roots[0]);
+        let repository = Self {
+            cache: cache_of(cache_root, config.id),
+            storage,
+            config,
+            keys,
+            roots,
+            notices: Vec::new(),
+        };
+        for opener in openers {
+            repository.add_key(opener, created)?;
+        }
+        repository.put_reserve()?;
+        // The config comes last: without it there is no repository, and `init` can be run again.
+        let document = repository.config.to_document(&repository.keys.config).into_bytes();
+        let put = |name| repository.storage.put_if_absent(&name, document.clone());
+        if put(ObjectName::config())? == Put::Exists {
+            return Err(RepositoryError::AlreadyExists { location: repository.storage.to_string() });
+        }
+        let _created_or_there = put(ObjectName::config_copy())?;
+        Ok(repository)
+    }
+
+    /// Opens a repository with what `opener` holds.
+    pub fn open(
+        storage: Arc<dyn Storage>,
+        opener: &Opener,
+        cache_root: Option<PathBuf>,
+    ) -> Result<Self, RepositoryError> {
+        let (unverified, mut notices) = read_config(storage.as_ref())?;
+        let roots = unlock(storage.as_ref(), unverified.config.id, opener, &mut notices)?;
+        let keys = Keys::derive(&roots[0]);
+        let config = unverified.verify(&keys.config)?;
+        let cache = cache_of(cache_root, config.id);
+        Ok(Self { storage, config, keys, roots, cache, notices })
+    }
+
+    /// Whether there is a repository, by its `config` or the copy of it.
+    pub fn exists(storage: &dyn Storage) -> Result<bool, RepositoryError> {
+        for name in [ObjectName::config(), ObjectName::config_copy()] {
+            match storage.get(&name, ByteRange::From { offset: 0, length: 0 }) {
+                Ok(_) => return Ok(true),
+                Err(error) if error.kind == StorageErrorKind::NotFound => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(false)
+    }
+
+    /// Where it is kept.
+    pub fn storage(&self) -> &Arc<dyn Storage> {
+        &self.storage
+    }
+
+    /// What it is.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Its keys.
+    pub(crate) fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    /// The keys that other floors need, by purpose: cutting content and ending pages.
+    pub fn cutting_keys(&self) -> CuttingKeys<'_> {
+        CuttingKeys { chunker: &self.keys.chunker, page_boundary: &self.keys.page_boundary }
+    }
+
+    /// The local cache of its index.
+    pub fn cache(&self) -> &IndexCache {
+        &self.cache
+    }
+
+    /// What was found damaged while opening, though a copy served.
+    pub fn notices(&self) -> &[RepositoryError] {
+        &self.notices
+    }
+
+    /// Reads and opens a sealed document.
+    fn read_document(&self, name: &ObjectName) -> Result<Vec<u8>, RepositoryError> {
+        self.read_object(name, DOCUMENT_SIZE_MAX)
+    }
+
+    fn read_object(&self, name: &ObjectName, size_max: u64) -> Result<Vec<u8>, RepositoryError> {
+        let stored = self.storage.get(name, ByteRange::All)?;
+        open_object(&self.keys, self.config.id, name, &stored, size_max)
+    }
+
+    fn put_object(&self, name: &ObjectName, plaintext: &[u8]) -> Result<Put, RepositoryError> {
+        let sealed = seal_object(&self.keys, self.config.id, name, plaintext, random_bytes()?)?;
+        Ok(self.storage.put_if_absent(name, sealed.into_bytes())?)
+    }
+
+    /// Refuses where a pruner of a newer program was at work, whose records this one does not know.
+    fn refuse_generations(&self) -> Result<(), RepositoryError> {
+        self.config.writable()?;
+        match self.storage.list(Prefix::Generations)?.first() {
+            None => Ok(()),
+            Some(object) => Err(RepositoryError::NewerFormat {
+                what: object.name.to_string(),
+                reason: "this version does not know pruned repositories".to_owned(),
+            }),
+        }
+    }
+
+    fn put_reserve(&self) -> Result<(), RepositoryError> {
+        let mut bytes = vec![0; RESERVE_SIZE];
+        crate::codec::hash::fill_keystream(&random_bytes()?, b"reserve", &mut bytes);
+        let reserve = crate::codec::seal::Sealed::of_clear_document(bytes);
+        let _created_or_there = self.storage.put_if_absent(&ObjectName::reserve(), reserve.into_bytes())?;
+        Ok(())
+    }
+}
+
+/// Keys that decide where content is cut and where pages end.
+#[derive(Clone, Copy)]
+pub struct CuttingKeys<'k> {
+    /// For the chunker.
+    pub chunker: &'k [u8; 32],
+    /// For page boundaries.
+    pub page_boundary: &'k [u8; 32],
+}
+
+fn cache_of(root: Option<PathBuf>, id: RepositoryId) -> IndexCache {
+    root.map_or_else(IndexCache::none, |root| IndexCache::below(&root, id))
+}
+
+/// Reads `config`, or its copy where it is missing or damaged; what was wrong with the first is a notice.
+fn read_config(storage: &dyn Storage) -> Result<(UnverifiedConfig, Vec<RepositoryError>), RepositoryError> {
+    let read = |name| -> Result<UnverifiedConfig, RepositoryError> {
+        UnverifiedConfig::parse(&storage.get(&name, ByteRange::All)?)
+    };
+    let first = match read(ObjectName::config()) {
+        Ok(config) => return Ok((config, Vec::new())),
+        Err(error @ RepositoryError::NewerFormat { .. }) => return Err(error),
+        Err(error) => error,
+    };
+    match read(ObjectName::config_copy()) {
+        Ok(config) => Ok((config, vec![first])),
+        Err(error @ RepositoryError::NewerFormat { .. }) => Err(error),
+        Err(second) => Err(match (first, second) {
+            (RepositoryError::Storage(one), RepositoryError::Storage(other)) if both_missing(&one, &other) => {
+                RepositoryError::NoRepository { location: storage.to_string() }
+            }
+            (first, _) => first,
+        }),
+    }
+}
+
+fn both_missing(one: &StorageError, other: &StorageError) -> bool {
+    one.kind == StorageErrorKind::NotFound && other.kind == StorageErrorKind::NotFound
+}

@@ -1,0 +1,109 @@
+//! What can go wrong between operations and storage, with the thing it went wrong with.
+
+use thiserror::Error;
+
+use crate::codec::compress::CompressError;
+use crate::codec::key::KeyError;
+use crate::id::PackId;
+use crate::storage::StorageError;
+use crate::storage::name::ObjectName;
+
+/// Why a repository could not be opened, read or written.
+#[derive(Debug, Error)]
+pub enum RepositoryError {
+    /// There is no `config`, nor a copy of it.
+    #[error("there is no repository at {location}")]
+    NoRepository {
+        /// Where it was looked for.
+        location: String,
+    },
+    /// There is one already.
+    #[error("there is a repository at {location} already")]
+    AlreadyExists {
+        /// Where.
+        location: String,
+    },
+    /// Written by a newer program.
+    #[error("{what} was written by a newer version of the program: {reason}")]
+    NewerFormat {
+        /// Which object.
+        what: String,
+        /// What is unknown here.
+        reason: String,
+    },
+    /// Both copies of `config` are damaged.
+    #[error("config is damaged, and so is its copy: {reason}")]
+    ConfigDamaged {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// `config` is whole, but was not written by whoever holds the key.
+    #[error("config does not carry the mark of this repository's key: it was tampered with")]
+    ConfigForged,
+    /// No key slot opens with the secret at hand.
+    #[error("the password or key opens none of the {slots} key slots of {location}")]
+    WrongSecret {
+        /// Slots that were tried.
+        slots: usize,
+        /// Where.
+        location: String,
+    },
+    /// No key slot could be read.
+    #[error("none of the {slots} key slots can be read: {reason}")]
+    KeysDamaged {
+        /// Slots that exist.
+        slots: usize,
+        /// What is wrong with the last of them.
+        reason: String,
+    },
+    /// A key could not be made or used.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// Storage failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// A sealed object is not what was written.
+    #[error("{name} is damaged: {reason}")]
+    ObjectDamaged {
+        /// Which object.
+        name: ObjectName,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A pack is not what was written.
+    #[error("pack {pack} is damaged: {reason}")]
+    PackDamaged {
+        /// Which pack.
+        pack: PackId,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// No copy of a chunk or page can be read.
+    #[error("{kind} {id} cannot be had: {reason}")]
+    Missing {
+        /// `chunk` or `page`.
+        kind: &'static str,
+        /// Its id in hex.
+        id: String,
+        /// Why not.
+        reason: String,
+    },
+    /// What was just sealed does not open to what it was made of.
+    #[error("a frame just sealed does not open to its content: memory or processor of this machine fails")]
+    VerificationFailed,
+    /// The commit cell was taken by a pruner that held this session for dead.
+    #[error("the session was revoked by a prune while it slept")]
+    Revoked,
+    /// Compression failed.
+    #[error(transparent)]
+    Compress(#[from] CompressError),
+    /// More than an index can address.
+    #[error("the index has more frames or chunks than a segment can address")]
+    IndexTooLarge,
+    /// The system gives no random bytes.
+    #[error("the system gives no random bytes")]
+    NoRandomness,
+    /// A writer's thread ended before its work.
+    #[error("an upload thread stopped early")]
+    UploadStopped,
+}

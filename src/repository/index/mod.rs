@@ -1,0 +1,144 @@
+//! The index: which chunk or page lies where. The union of immutable segments, nothing is rewritten at a commit.
+//!
+//! `delta` is what storage holds, `segment` what the local cache holds of it (memory-mapped), `build` makes the one
+//! of the other. A delta that is damaged is set aside and the trailers of the packs that no readable delta names are
+//! used instead: reading never fails for it, but chunks known only so are not deduplicated against.
+
+use rayon::prelude::*;
+
+use crate::id::PackId;
+use crate::repository::cache::IndexCache;
+use crate::repository::error::RepositoryError;
+use crate::repository::index::build::Plan;
+use crate::repository::index::delta::PackRecord;
+use crate::repository::index::segment::{Backing, IndexedPack, Location, Segment};
+use crate::storage::StorageErrorKind;
+
+mod build;
+pub(crate) mod delta;
+pub mod segment;
+
+/// Segments beyond this many are merged.
+const SEGMENTS_MAX: usize = 8;
+
+/// What is known of where chunks lie.
+#[derive(Default)]
+pub struct Index {
+    segments: Vec<Segment>,
+    /// Made of pack trailers because their delta is damaged.
+    from_trailers: Vec<Segment>,
+}
+
+/// How an object's packs are had when no cached segment covers it.
+pub(crate) trait DeltaSource: Sync {
+    /// The packs that the delta of this name names.
+    fn packs_of(&self, name: &str) -> Result<Vec<PackRecord>, RepositoryError>;
+    /// The packs on storage that none of `named` is, read from their trailers; unreadable ones are left out.
+    fn packs_beside(&self, named: &dyn Fn(&PackId) -> bool) -> Result<Vec<PackRecord>, RepositoryError>;
+}
+
+impl Index {
+    /// The index of the deltas `names`; those that could not be read are returned with the reason.
+    pub(crate) fn open(
+        names: &[String],
+        source: &dyn DeltaSource,
+        cache: &IndexCache,
+    ) -> Result<(Self, Vec<RepositoryError>), RepositoryError> {
+        let (mut segments, covered) = cache.load(names);
+        let missing: Vec<&String> = names.iter().filter(|name| !covered.contains(name.as_str())).collect();
+        let read: Vec<_> = missing.par_iter().map(|name| (*name, source.packs_of(name))).collect();
+        let (mut read_names, mut packs, mut damaged) = (String::new(), Vec::new(), Vec::new());
+        for (name, result) in read {
+            match result {
+                Ok(mut found) => {
+                    read_names.push_str(name);
+                    read_names.push('\n');
+                    packs.append(&mut found);
+                }
+                Err(error @ RepositoryError::ObjectDamaged { .. }) => damaged.push(error),
+                // Superseded while we looked: a pruner merged it into a base segment.
+                Err(RepositoryError::Storage(error)) if error.kind == StorageErrorKind::NotFound => damaged.push(error.into()),
+                Err(error) => return Err(error),
+            }
+        }
+        if !packs.is_empty() {
+            segments.push(segment_of_packs(&read_names, &packs, cache)?);
+        }
+        if segments.len() > SEGMENTS_MAX {
+            segments = merge_smallest(segments, cache);
+        }
+        let mut index = Self { segments, from_trailers: Vec::new() };
+        if !damaged.is_empty() {
+            let beside = source.packs_beside(&|pack| index.packs().any(|named| named.id == *pack))?;
+            index.from_trailers.push(segment_of_packs("", &beside, &IndexCache::none())?);
+        }
+        Ok((index, damaged))
+    }
+
+    /// Every copy of the chunk or page of this id, trusted ones first.
+    pub fn find<'s>(&'s self, id: &'s [u8; 32]) -> impl Iterator<Item = Location> + 's {
+        self.segments.iter().chain(&self.from_trailers).flat_map(move |segment| segment.find(id))
+    }
+
+    /// Whether a writer may count on the chunk or page being there.
+    pub fn contains(&self, id: &[u8; 32]) -> bool {
+        self.segments.iter().any(|segment| segment.contains(id))
+    }
+
+    /// The packs that are named anywhere; one that several segments name comes several times.
+    pub fn packs(&self) -> impl Iterator<Item = IndexedPack> {
+        self.segments.iter().chain(&self.from_trailers).flat_map(Segment::packs)
+    }
+
+    /// Every id with a place of it, in no particular order.
+    pub fn chunks(&self) -> impl Iterator<Item = ([u8; 32], Location)> {
+        let segments = self.segments.iter().chain(&self.from_trailers);
+        segments.flat_map(|segment| (0..segment.chunk_count()).filter_map(|ordinal| segment.chunk(ordinal)))
+    }
+
+    /// Copies of chunks and pages in all.
+    pub fn chunk_count(&self) -> usize {
+        self.segments.iter().chain(&self.from_trailers).map(Segment::chunk_count).sum()
+    }
+}
+
+/// Makes the cached segment of packs whose delta was just written, so that the next command need not read it again.
+pub(crate) fn remember(name: &str, packs: &[PackRecord], cache: &IndexCache) {
+    // The cache is a convenience: where it cannot be written, the next command reads the delta.
+    drop(segment_of_packs(&format!("{name}\n"), packs, cache));
+}
+
+fn segment_of_packs(names: &str, packs: &[PackRecord], cache: &IndexCache) -> Result<Segment, RepositoryError> {
+    let plan = Plan::of_packs(names, packs).ok_or(RepositoryError::IndexTooLarge)?;
+    let write = |target: &mut [u8]| {
+        plan.write_packs(names, packs, target);
+        Some(())
+    };
+    match cache.create(names, plan.file_size(), &write) {
+        Some(segment) => Ok(segment),
+        None => {
+            let mut bytes = vec![0; plan.file_size()];
+            plan.write_packs(names, packs, &mut bytes);
+            Ok(Segment::open(Backing::Heap(bytes)).expect("because it was written just now"))
+        }
+    }
+}
+
+/// Merges all but the largest segments into one. Where the cache cannot hold the result, nothing changes.
+fn merge_smallest(mut segments: Vec<Segment>, cache: &IndexCache) -> Vec<Segment> {
+    segments.sort_by_key(|segment| std::cmp::Reverse(segment.chunk_count()));
+    // The largest stays apart while it outweighs the others, so that it is not rewritten for a little.
+    let rest: usize = segments[1..].iter().map(Segment::chunk_count).sum();
+    let first = if segments[0].chunk_count() > 4 * rest { 1 } else { 0 };
+    let parts: Vec<&Segment> = segments[first..].iter().collect();
+    let names: String = parts.iter().flat_map(|part| part.names()).flat_map(|name| [name, "\n"]).collect();
+    let Some(plan) = Plan::of_segments(&names, &parts) else { return segments };
+    let write = |target: &mut [u8]| plan.write_segments(&names, &parts, target);
+    let Some(merged) = cache.create(&names, plan.file_size(), &write) else { return segments };
+    for part in &parts {
+        cache.forget(&part.names().flat_map(|name| [name, "\n"]).collect::<String>());
+    }
+    segments.truncate(first);
+    segments.push(merged);
+    segments
+}

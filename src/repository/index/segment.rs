@@ -1,0 +1,356 @@
+//! One index segment: a file of fixed-width columns sorted by id, memory-mapped, no heap per chunk.
+//!
+//! Derived from index deltas or pack trailers, kept in the local cache, always disposable; not part of the
+//! repository format. A damaged block is noticed before anything in it is believed.
+//!
+//! ```text
+//! header 64 | names | packs 80 each | frames 20 each | fan-out u32 each | ids 32 each | frame u32 each
+//! | offset u32 each | length u32 each | CRC32C of each 64 KiB before | CRC32C of those
+//! ```
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use memmap2::Mmap;
+
+use crate::codec::compress::Method;
+use crate::codec::seal::Cipher;
+use crate::id::PackId;
+use crate::repository::pack::{FrameRecord, PackHeader, PackKind};
+
+pub(super) const MAGIC: &[u8; 8] = b"SNAPSEG1";
+pub(super) const HEADER_SIZE: usize = 64;
+pub(super) const PACK_ROW: usize = 80;
+pub(super) const FRAME_ROW: usize = 20;
+pub(super) const BLOCK_SIZE: usize = 64 * 1024;
+const METHOD_BIT: u32 = 1 << 31;
+
+/// Where a chunk or page lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Location {
+    /// In which pack.
+    pub pack: PackId,
+    /// That pack's header, of which its key is derived.
+    pub header: PackHeader,
+    /// The frame it is in.
+    pub frame: FrameLocation,
+    /// Where it begins in the frame's content.
+    pub offset: u32,
+    /// Its length.
+    pub length: u32,
+}
+
+/// Where a frame lies in its pack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FrameLocation {
+    /// Its number.
+    pub number: u64,
+    /// Where it begins in the pack.
+    pub offset: u64,
+    /// Its lengths and compression.
+    pub record: FrameRecord,
+}
+
+/// A pack that a segment names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IndexedPack {
+    /// Its id.
+    pub id: PackId,
+    /// Its header.
+    pub header: PackHeader,
+    /// Bytes it has on storage.
+    pub size: u32,
+    /// Ordinal of its first frame in the segment.
+    first_frame: u32,
+}
+
+/// The bytes of a segment file.
+pub(super) enum Backing {
+    Mapped(Mmap),
+    Heap(Vec<u8>),
+}
+
+impl Backing {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Mapped(map) => map,
+            Self::Heap(bytes) => bytes,
+        }
+    }
+}
+
+/// Where each column lies in a segment of these counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Columns {
+    pub(super) names: Range<usize>,
+    pub(super) packs: Range<usize>,
+    pub(super) frames: Range<usize>,
+    pub(super) fan_out: Range<usize>,
+    pub(super) ids: Range<usize>,
+    pub(super) chunk_frames: Range<usize>,
+    pub(super) offsets: Range<usize>,
+    pub(super) lengths: Range<usize>,
+    pub(super) checksums: Range<usize>,
+    pub(super) fan_out_bits: u32,
+    pub(super) file_size: usize,
+}
+
+/// How much a segment holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Counts {
+    pub(super) names_length: usize,
+    pub(super) packs: usize,
+    pub(super) frames: usize,
+    pub(super) chunks: usize,
+}
+
+impl Columns {
+    /// The layout of a segment of these counts; `None` if it could not be addressed.
+    pub(super) fn of(counts: Counts) -> Option<Self> {
+        let fan_out_bits = counts.chunks.max(1).ilog2().saturating_sub(8);
+        let mut end = HEADER_SIZE;
+        let mut column = |count: usize, width: usize| {
+            let start = end;
+            end = start.checked_add(count.checked_mul(width)?)?;
+            Some(start..end)
+        };
+        let names = column(counts.names_length, 1)?;
+        let packs = column(counts.packs, PACK_ROW)?;
+        let frames = column(counts.frames, FRAME_ROW)?;
+        let fan_out = column((1 << fan_out_bits) + 1, 4)?;
+        let ids = column(counts.chunks, 32)?;
+        let chunk_frames = column(counts.chunks, 4)?;
+        let offsets = column(counts.chunks, 4)?;
+        let lengths = column(counts.chunks, 4)?;
+        let checksums = column(lengths.end.div_ceil(BLOCK_SIZE), 4)?;
+        let file_size = checksums.end.checked_add(4)?;
+        Some(Self {
+            names,
+            packs,
+            frames,
+            fan_out,
+            ids,
+            chunk_frames,
+            offsets,
+            lengths,
+            checksums,
+            fan_out_bits,
+            file_size,
+        })
+    }
+}
+
+/// A segment of the index, open for look-ups.
+pub(super) struct Segment {
+    backing: Backing,
+    columns: Columns,
+    counts: Counts,
+    /// One bit for each block whose checksum was found right.
+    verified: Vec<AtomicU64>,
+}
+
+impl Segment {
+    /// Opens a segment file's bytes; `None` if they are not a whole one.
+    pub(super) fn open(backing: Backing) -> Option<Self> {
+        let bytes = backing.bytes();
+        if bytes.len() < HEADER_SIZE || &bytes[..8] != MAGIC {
+            return None;
+        }
+        let long = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().expect("because the slice has 8 bytes"));
+        let counts = Counts {
+            names_length: usize::try_from(long(8)).ok()?,
+            packs: usize::try_from(long(16)).ok()?,
+            frames: usize::try_from(long(24)).ok()?,
+            chunks: usize::try_from(long(32)).ok()?,
+        };
+        let columns = Columns::of(counts)?;
+        if bytes.len() != columns.file_size {
+            return None;
+        }
+        let table = &bytes[columns.checksums.clone()];
+        if crc32c::crc32c(table).to_le_bytes() != bytes[columns.checksums.end..] {
+            return None;
+        }
+        let verified = (0..table.len().div_ceil(4 * 64)).map(|_| AtomicU64::new(0)).collect();
+        let segment = Self { columns, counts, verified, backing };
+        segment.bytes(0..segment.columns.fan_out.end)?;
+        Some(segment)
+    }
+
+    /// The names of the objects this segment was made of, a line each.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        let bytes = &self.backing.bytes()[self.columns.names.clone()];
+        std::str::from_utf8(bytes).unwrap_or_default().lines()
+    }
+
+    pub(super) fn chunk_count(&self) -> usize {
+        self.counts.chunks
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// Where the chunk of this id lies: every copy that the segment knows.
+    pub(super) fn find<'s>(&'s self, id: &'s [u8; 32]) -> impl Iterator<Item = Location> + 's {
+        let first = self.lower_bound(id);
+        (first..self.counts.chunks).take_while(move |&chunk| self.id(chunk) == Some(*id)).filter_map(|c| self.location(c))
+    }
+
+    /// Whether the segment knows the id.
+    pub(super) fn contains(&self, id: &[u8; 32]) -> bool {
+        self.id(self.lower_bound(id)) == Some(*id)
+    }
+
+    /// Id and place of the chunk of this ordinal; ordinals are in id order.
+    pub(super) fn chunk(&self, ordinal: usize) -> Option<([u8; 32], Location)> {
+        Some((self.id(ordinal)?, self.location(ordinal)?))
+    }
+
+    /// The raw columns of a chunk: id, ordinal of its frame, offset, length.
+    pub(super) fn chunk_row(&self, ordinal: usize) -> Option<([u8; 32], u32, u32, u32)> {
+        Some((
+            self.id(ordinal)?,
+            self.word(&self.columns.chunk_frames, ordinal)?,
+            self.word(&self.columns.offsets, ordinal)?,
+            self.word(&self.columns.lengths, ordinal)?,
+        ))
+    }
+
+    /// The bytes of all pack rows and all frame rows.
+    pub(super) fn tables(&self) -> (&[u8], &[u8]) {
+        let bytes = self.backing.bytes();
+        (&bytes[self.columns.packs.clone()], &bytes[self.columns.frames.clone()])
+    }
+
+    /// The packs that the segment names.
+    pub(super) fn packs(&self) -> impl Iterator<Item = IndexedPack> {
+        (0..self.counts.packs).filter_map(|ordinal| self.pack(ordinal))
+    }
+
+    /// First ordinal whose id is not below `id`.
+    fn lower_bound(&self, id: &[u8; 32]) -> usize {
+        let prefix = u64::from_be_bytes(id[..8].try_into().expect("because an id has 32 bytes"));
+        let bucket = prefix.checked_shr(64 - self.columns.fan_out_bits).unwrap_or(0) as usize;
+        let bound = |at: usize| self.word(&self.columns.fan_out, at).map_or(0, |word| word as usize);
+        let (mut low, mut high) = (bound(bucket), bound(bucket + 1));
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match self.id(middle) {
+                Some(other) if other < *id => low = middle + 1,
+                Some(_) => high = middle,
+                None => return self.counts.chunks,
+            }
+        }
+        low
+    }
+
+    fn id(&self, ordinal: usize) -> Option<[u8; 32]> {
+        let start = self.columns.ids.start + ordinal * 32;
+        if ordinal >= self.counts.chunks {
+            return None;
+        }
+        self.bytes(start..start + 32)?.try_into().ok()
+    }
+
+    fn word(&self, column: &Range<usize>, ordinal: usize) -> Option<u32> {
+        let start = column.start + ordinal * 4;
+        if start + 4 > column.end {
+            return None;
+        }
+        Some(u32::from_le_bytes(self.bytes(start..start + 4)?.try_into().ok()?))
+    }
+
+    fn location(&self, ordinal: usize) -> Option<Location> {
+        let (_, frame, offset, length) = self.chunk_row(ordinal)?;
+        let row = self.row(&self.columns.frames, FRAME_ROW, frame as usize)?;
+        let word = |at: usize| u32::from_le_bytes(row[at..at + 4].try_into().expect("because the slice has 4 bytes"));
+        let pack = self.pack(word(0) as usize)?;
+        let chunks_and_method = word(16);
+        let method = if chunks_and_method & METHOD_BIT == 0 { Method::Raw } else { Method::Zstd };
+        let record = FrameRecord {
+            stored_length: word(8),
+            plain_length: word(12),
+            chunk_count: chunks_and_method & !METHOD_BIT,
+            method,
+        };
+        let number = u64::from(frame.checked_sub(pack.first_frame)?);
+        let frame = FrameLocation { number, offset: u64::from(word(4)), record };
+        Some(Location { pack: pack.id, header: pack.header, frame, offset, length })
+    }
+
+    fn pack(&self, ordinal: usize) -> Option<IndexedPack> {
+        let row = self.row(&self.columns.packs, PACK_ROW, ordinal)?;
+        let kind = match row[72] {
+            1 => PackKind::Data,
+            2 => PackKind::Pages,
+            _ => return None,
+        };
+        let word = |at: usize| u32::from_le_bytes(row[at..at + 4].try_into().expect("because the slice has 4 bytes"));
+        let salt = row[32..64].try_into().ok()?;
+        Some(IndexedPack {
+            id: PackId(row[..32].try_into().ok()?),
+            header: PackHeader { kind, cipher: Cipher::from_number(row[73])?, salt },
+            size: word(64),
+            first_frame: word(68),
+        })
+    }
+
+    fn row(&self, column: &Range<usize>, width: usize, ordinal: usize) -> Option<&[u8]> {
+        let start = column.start + ordinal * width;
+        if start + width > column.end {
+            return None;
+        }
+        self.bytes(start..start + width)
+    }
+
+    /// These bytes of the file, if the blocks they lie in are what was written.
+    fn bytes(&self, range: Range<usize>) -> Option<&[u8]> {
+        let (first, last) = (range.start / BLOCK_SIZE, range.end.saturating_sub(1) / BLOCK_SIZE);
+        for block in first..=last {
+            if !self.block_is_whole(block) {
+                return None;
+            }
+        }
+        self.backing.bytes().get(range)
+    }
+
+    fn block_is_whole(&self, block: usize) -> bool {
+        let bit = 1 << (block % 64);
+        let word = &self.verified[block / 64];
+        if word.load(Ordering::Relaxed) & bit != 0 {
+            return true;
+        }
+        let bytes = self.backing.bytes();
+        let end = ((block + 1) * BLOCK_SIZE).min(self.columns.lengths.end);
+        let stated = &bytes[self.columns.checksums.start + block * 4..][..4];
+        let whole = crc32c::crc32c(&bytes[block * BLOCK_SIZE..end]).to_le_bytes() == *stated;
+        if whole {
+            word.fetch_or(bit, Ordering::Relaxed);
+        }
+        whole
+    }
+}
+
+/// A pack row: id, salt, size, ordinal of its first frame, kind and cipher.
+pub(super) fn pack_row(id: &PackId, header: &PackHeader, size: u32, first_frame: u32) -> [u8; PACK_ROW] {
+    let mut row = [0; PACK_ROW];
+    row[..32].copy_from_slice(&id.0);
+    row[32..64].copy_from_slice(&header.salt);
+    row[64..68].copy_from_slice(&size.to_le_bytes());
+    row[68..72].copy_from_slice(&first_frame.to_le_bytes());
+    row[72] = header.kind as u8;
+    row[73] = header.cipher as u8;
+    row
+}
+
+/// A frame row: ordinal of its pack, offset in it, lengths, chunk count with the method in its highest bit.
+pub(super) fn frame_row(pack: u32, offset: u32, record: &FrameRecord) -> [u8; FRAME_ROW] {
+    let method = if record.method == Method::Zstd { METHOD_BIT } else { 0 };
+    let words = [pack, offset, record.stored_length, record.plain_length, record.chunk_count | method];
+    let mut row = [0; FRAME_ROW];
+    for (at, word) in words.iter().enumerate() {
+        row[at * 4..at * 4 + 4].copy_from_slice(&word.to_le_bytes());
+    }
+    row
+}

@@ -1,0 +1,276 @@
+//! Reading: chunks and pages by id, frames and whole packs by place, every byte proven before it is given out.
+//!
+//! A chunk that cannot be read from one pack is looked for in every other that has a copy. Frames of pages are kept
+//! in a small cache, since neighbours are read together.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Mutex;
+
+use bytes::Bytes;
+
+use crate::codec::compress::Decompressor;
+use crate::codec::hash::{keyed, pack_id};
+use crate::id::{ChunkId, PackId, PageId};
+use crate::repository::Repository;
+use crate::repository::error::RepositoryError;
+use crate::repository::frame::{FrameChunks, open_frame};
+use crate::repository::index::delta::{PackRecord, decode_delta};
+use crate::repository::index::segment::{FrameLocation, Location};
+use crate::repository::index::{DeltaSource, Index};
+use crate::repository::object::DELTA_SIZE_MAX;
+use crate::repository::pack::{
+    FOOTER_SIZE, HEADER_SIZE, PACK_SIZE_MAX, PackFooter, PackHeader, PackKeys, PackKind, TRAILER_SIZE_MAX, count,
+    open_trailer,
+};
+use crate::storage::name::{ObjectName, Prefix};
+use crate::storage::{ByteRange, StorageErrorKind};
+
+/// Bytes of decompressed frames that are kept.
+const CACHE_SIZE_MAX: usize = 12 << 20;
+/// How much of a pack's end is read at first when its trailer is wanted.
+const TAIL_SIZE: u64 = 64 * 1024;
+
+impl Repository {
+    /// Opens the index. Damaged parts are set aside and returned; what they named is read from the packs themselves.
+    pub fn index(&self) -> Result<(Index, Vec<RepositoryError>), RepositoryError> {
+        let objects = self.storage.list(Prefix::Index)?;
+        let deltas = objects.iter().filter(|object| object.name.index_delta_parts().is_some());
+        let names: Vec<String> = deltas.map(|object| object.name.to_string()).collect();
+        Index::open(&names, self, self.cache())
+    }
+
+    /// Reads a pack's header and directory from storage, as is needed where no index names it.
+    pub fn read_directory(&self, pack: &PackId, size: u64) -> Result<PackRecord, RepositoryError> {
+        let name = ObjectName::pack(pack);
+        let damaged = |reason: String| RepositoryError::PackDamaged { pack: *pack, reason };
+        if size > PACK_SIZE_MAX || size < (HEADER_SIZE + FOOTER_SIZE) as u64 {
+            return Err(damaged(format!("{size} bytes is no length of a pack")));
+        }
+        let header = self.storage.get(&name, ByteRange::From { offset: 0, length: HEADER_SIZE as u64 })?;
+        let header = PackHeader::decode(&header).map_err(damaged)?;
+        let mut tail = self.storage.get(&name, ByteRange::Suffix(TAIL_SIZE.min(size)))?;
+        let footer = PackFooter::decode(&tail[tail.len() - FOOTER_SIZE..]).map_err(damaged)?;
+        let trailer_length = footer.trailer_length as usize;
+        let wanted = trailer_length + FOOTER_SIZE;
+        if trailer_length > TRAILER_SIZE_MAX || (wanted + HEADER_SIZE) as u64 > size {
+            return Err(damaged("its footer says an impossible length".to_owned()));
+        }
+        if wanted > tail.len() {
+            tail = self.storage.get(&name, ByteRange::Suffix(wanted as u64))?;
+        }
+        let trailer = &tail[tail.len() - wanted..tail.len() - FOOTER_SIZE];
+        if crc32c::crc32c(trailer) != footer.trailer_checksum {
+            return Err(damaged("its directory does not match its checksum".to_owned()));
+        }
+        let directory = open_trailer(&header.keys(&self.keys, self.config.id), trailer).map_err(damaged)?;
+        let stated = directory.frames_end() + u64::from(footer.padding_length) + wanted as u64;
+        if stated != size {
+            return Err(damaged(format!("it has {size} bytes, its directory says {stated}")));
+        }
+        Ok(PackRecord { id: *pack, size: count(usize::try_from(size).unwrap_or(usize::MAX)), header, directory })
+    }
+
+    /// Reads a whole pack and proves every byte of it: name, directory, each frame, each chunk.
+    pub fn verify_pack(&self, pack: &PackId) -> Result<PackRecord, RepositoryError> {
+        let damaged = |reason: String| RepositoryError::PackDamaged { pack: *pack, reason };
+        let bytes = self.storage.get(&ObjectName::pack(pack), ByteRange::All)?;
+        let named = pack_id(&bytes) == *pack;
+        let record = self.read_directory(pack, bytes.len() as u64)?;
+        let keys = record.header.keys(&self.keys, self.config.id);
+        let id_key = record.header.kind.id_key(&self.keys);
+        let mut decompressor = Decompressor::new()?;
+        let (mut stored, mut plain) = (Vec::new(), Vec::new());
+        let (mut at, mut chunk) = (HEADER_SIZE, 0);
+        for (number, frame) in record.directory.frames.iter().enumerate() {
+            let end = at + usize::try_from(frame.size()).unwrap_or(usize::MAX);
+            stored.clear();
+            stored.extend_from_slice(bytes.get(at..end).ok_or_else(|| damaged("it ends early".to_owned()))?);
+            let chunks = open_frame(&keys, number as u64, frame, &mut stored, &mut decompressor, &mut plain)
+                .map_err(damaged)?;
+            let ids = &record.directory.ids[chunk..chunk + frame.chunk_count as usize];
+            if !chunks.ids_equal(id_key, ids) {
+                return Err(damaged(format!("a chunk in frame {number} is not what its id says")));
+            }
+            chunk += ids.len();
+            at = end;
+        }
+        if named { Ok(record) } else { Err(damaged("its bytes do not hash to its name".to_owned())) }
+    }
+
+    /// Reads stored bytes of a pack.
+    fn read_pack_range(&self, pack: &PackId, offset: u64, length: u64) -> Result<Bytes, RepositoryError> {
+        Ok(self.storage.get(&ObjectName::pack(pack), ByteRange::From { offset, length })?)
+    }
+}
+
+impl DeltaSource for Repository {
+    fn packs_of(&self, name: &str) -> Result<Vec<PackRecord>, RepositoryError> {
+        let name: ObjectName = name.parse().expect("because it was listed under this name");
+        let plain = self.read_object(&name, DELTA_SIZE_MAX)?;
+        decode_delta(&plain).map_err(|reason| RepositoryError::ObjectDamaged { name, reason })
+    }
+
+    fn packs_beside(&self, named: &dyn Fn(&PackId) -> bool) -> Result<Vec<PackRecord>, RepositoryError> {
+        let mut records = Vec::new();
+        for object in self.storage.list(Prefix::Packs)? {
+            let Some(pack) = object.name.pack_id().filter(|pack| !named(pack)) else { continue };
+            match self.read_directory(&pack, object.size) {
+                Ok(record) => records.push(record),
+                Err(RepositoryError::PackDamaged { .. }) => {}
+                Err(RepositoryError::Storage(error)) if error.kind == StorageErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(records)
+    }
+}
+
+/// One thread's means to open frames: contexts and scratch space, the keys of the pack it was last in.
+pub struct FrameReader<'r> {
+    repository: &'r Repository,
+    decompressor: Decompressor,
+    keys: Option<(PackId, PackKeys)>,
+    stored: Vec<u8>,
+    plain: Vec<u8>,
+}
+
+impl<'r> FrameReader<'r> {
+    /// A reader for one thread.
+    pub fn new(repository: &'r Repository) -> Result<Self, RepositoryError> {
+        let decompressor = Decompressor::new()?;
+        Ok(Self { repository, decompressor, keys: None, stored: Vec::new(), plain: Vec::new() })
+    }
+
+    /// The content of a frame, chunks one after another; not yet proven chunk by chunk ([`FrameReader::proven`]).
+    pub fn read(&mut self, location: &Location) -> Result<&[u8], RepositoryError> {
+        let FrameLocation { offset, record, .. } = location.frame;
+        let stored = self.repository.read_pack_range(&location.pack, offset, record.size())?;
+        self.open(location, &stored)
+    }
+
+    /// The content of a frame whose stored bytes were read already.
+    pub fn open(&mut self, location: &Location, stored: &[u8]) -> Result<&[u8], RepositoryError> {
+        let pack = location.pack;
+        if self.keys.as_ref().is_none_or(|(of, _)| *of != pack) {
+            let keys = location.header.keys(&self.repository.keys, self.repository.config.id);
+            self.keys = Some((pack, keys));
+        }
+        let (_, keys) = self.keys.as_ref().expect("because they were just made");
+        self.stored.clear();
+        self.stored.extend_from_slice(stored);
+        let FrameLocation { number, record, .. } = location.frame;
+        let opened = open_frame(keys, number, &record, &mut self.stored, &mut self.decompressor, &mut self.plain);
+        let _chunks: FrameChunks<'_> = opened.map_err(|reason| RepositoryError::PackDamaged { pack, reason })?;
+        Ok(&self.plain)
+    }
+
+    /// The chunk at `location` in a frame's content, if it is the one of this id.
+    pub fn proven<'c>(
+        repository: &Repository,
+        content: &'c [u8],
+        location: &Location,
+        id: &[u8; 32],
+    ) -> Result<&'c [u8], RepositoryError> {
+        let damaged = |reason: &str| RepositoryError::PackDamaged { pack: location.pack, reason: reason.to_owned() };
+        let start = location.offset as usize;
+        let chunk = content
+            .get(start..start + location.length as usize)
+            .ok_or_else(|| damaged("a chunk lies outside its frame"))?;
+        let id_key = location.header.kind.id_key(repository.keys());
+        if keyed(id_key, chunk) == *id { Ok(chunk) } else { Err(damaged("a chunk in it is not what its id says")) }
+    }
+}
+
+/// Reads chunks and pages by id, from any thread.
+pub struct Reader<'r> {
+    repository: &'r Repository,
+    index: &'r Index,
+    frames: Mutex<FrameCache>,
+    decoders: Mutex<Vec<FrameReader<'r>>>,
+}
+
+impl<'r> Reader<'r> {
+    /// A reader of what `index` knows.
+    pub fn new(repository: &'r Repository, index: &'r Index) -> Self {
+        Self { repository, index, frames: Mutex::default(), decoders: Mutex::default() }
+    }
+
+    /// The index it reads by.
+    pub fn index(&self) -> &'r Index {
+        self.index
+    }
+
+    /// The repository it reads.
+    pub fn repository(&self) -> &'r Repository {
+        self.repository
+    }
+
+    /// A data chunk.
+    pub fn chunk(&self, id: &ChunkId) -> Result<Bytes, RepositoryError> {
+        self.read(PackKind::Data, &id.0)
+    }
+
+    /// A page.
+    pub fn page(&self, id: &PageId) -> Result<Bytes, RepositoryError> {
+        self.read(PackKind::Pages, &id.0)
+    }
+
+    fn read(&self, kind: PackKind, id: &[u8; 32]) -> Result<Bytes, RepositoryError> {
+        let mut failure = None;
+        for location in self.index.find(id).filter(|location| location.header.kind == kind) {
+            match self.read_at(&location, id) {
+                Ok(chunk) => return Ok(chunk),
+                Err(error) => failure = Some(error),
+            }
+        }
+        let reason = failure.map_or_else(|| "no pack in the index has it".to_owned(), |error| error.to_string());
+        Err(RepositoryError::Missing { kind: kind.member(), id: hex::encode(id), reason })
+    }
+
+    fn read_at(&self, location: &Location, id: &[u8; 32]) -> Result<Bytes, RepositoryError> {
+        let content = self.frame(location)?;
+        let chunk = FrameReader::proven(self.repository, &content, location, id)?;
+        Ok(content.slice_ref(chunk))
+    }
+
+    fn frame(&self, location: &Location) -> Result<Bytes, RepositoryError> {
+        let place = (location.pack, location.frame.number);
+        if let Some(content) = self.frames.lock().expect("because no holder panics").find(&place) {
+            return Ok(content);
+        }
+        let free = self.decoders.lock().expect("because no holder panics").pop();
+        let mut reader = free.map_or_else(|| FrameReader::new(self.repository), Ok)?;
+        let content = reader.read(location).map(Bytes::copy_from_slice);
+        self.decoders.lock().expect("because no holder panics").push(reader);
+        let content = content?;
+        self.frames.lock().expect("because no holder panics").insert(place, content.clone());
+        Ok(content)
+    }
+}
+
+/// Decompressed frames, the oldest leaving first.
+#[derive(Default)]
+struct FrameCache {
+    frames: HashMap<(PackId, u64), Bytes>,
+    order: VecDeque<(PackId, u64)>,
+    size: usize,
+}
+
+impl FrameCache {
+    fn find(&self, place: &(PackId, u64)) -> Option<Bytes> {
+        self.frames.get(place).cloned()
+    }
+
+    fn insert(&mut self, place: (PackId, u64), content: Bytes) {
+        if self.frames.contains_key(&place) {
+            return;
+        }
+        self.size += content.len();
+        self.order.push_back(place);
+        self.frames.insert(place, content);
+        while self.size > CACHE_SIZE_MAX && self.order.len() > 1 {
+            let oldest = self.order.pop_front().expect("because there is more than one");
+            self.size -= self.frames.remove(&oldest).map_or(0, |content| content.len());
+        }
+    }
+}

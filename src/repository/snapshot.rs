@@ -1,0 +1,109 @@
+//! Snapshots: commit cells that count (FORMAT.md §7), newest last.
+//!
+//! Which snapshot is meant by a reference is `operation::reference`'s business; what one holds is the tree's.
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::id::SnapshotId;
+use crate::repository::Repository;
+use crate::repository::error::RepositoryError;
+use crate::resource::SnapshotRecord;
+use crate::storage::name::{ObjectName, Prefix};
+use crate::storage::{ByteRange, Put, StorageErrorKind};
+
+/// A snapshot that counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Its id: that of the session that committed it.
+    pub id: SnapshotId,
+    /// What it says of itself.
+    pub record: SnapshotRecord,
+}
+
+/// What a commit cell says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "lowercase")]
+pub(crate) enum CommitCell {
+    Snapshot { epoch: u64, snapshot: Box<SnapshotRecord> },
+    Closed { epoch: u64 },
+    Revoked,
+}
+
+#[derive(Serialize)]
+struct ForgetMark<'a> {
+    time: jiff::Timestamp,
+    host: &'a str,
+}
+
+/// All snapshots that count, oldest first, and the cells that cannot be read.
+pub struct Snapshots {
+    /// The snapshots, by time, then id.
+    pub valid: Vec<Snapshot>,
+    /// Cells that are damaged; what they hold is unknown.
+    pub damaged: Vec<RepositoryError>,
+}
+
+impl Repository {
+    /// Reads every commit cell that is not forgotten.
+    pub fn snapshots(&self) -> Result<Snapshots, RepositoryError> {
+        let forgotten: Vec<SnapshotId> =
+            self.storage.list(Prefix::Forgets)?.iter().filter_map(|object| object.name.forget_mark_id()).collect();
+        let cells: Vec<SnapshotId> = self
+            .storage
+            .list(Prefix::Cells)?
+            .iter()
+            .filter_map(|object| object.name.commit_cell_id())
+            .filter(|id| !forgotten.contains(id))
+            .collect();
+        let read: Vec<_> = cells.par_iter().map(|id| (*id, self.read_cell(*id))).collect();
+        let mut snapshots = Snapshots { valid: Vec::new(), damaged: Vec::new() };
+        for (id, cell) in read {
+            match cell {
+                Ok(CommitCell::Snapshot { snapshot, .. }) => snapshots.valid.push(Snapshot { id, record: *snapshot }),
+                Ok(CommitCell::Closed { .. } | CommitCell::Revoked) => {}
+                Err(error @ RepositoryError::ObjectDamaged { .. }) => snapshots.damaged.push(error),
+                // Forgotten and pruned since the listing.
+                Err(RepositoryError::Storage(error)) if error.kind == StorageErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        snapshots.valid.sort_by_key(|snapshot| (snapshot.record.time, snapshot.id));
+        Ok(snapshots)
+    }
+
+    /// Marks a snapshot as forgotten; its data stays until a prune. Marking twice is fine.
+    pub fn forget(&self, id: SnapshotId, time: jiff::Timestamp, host: &str) -> Result<(), RepositoryError> {
+        let document = serde_json::to_vec(&ForgetMark { time, host }).expect("because a mark is plain data");
+        let _created_or_there = self.put_object(&ObjectName::forget_mark(&id), &document)?;
+        Ok(())
+    }
+
+    pub(crate) fn read_cell(&self, id: SnapshotId) -> Result<CommitCell, RepositoryError> {
+        let name = ObjectName::commit_cell(&id);
+        let document = self.read_document(&name)?;
+        serde_json::from_slice(&document)
+            .map_err(|error| RepositoryError::ObjectDamaged { name, reason: error.to_string() })
+    }
+
+    /// Puts the commit cell of a session: whoever creates it first decides.
+    pub(crate) fn decide_cell(&self, id: SnapshotId, cell: &CommitCell) -> Result<(), RepositoryError> {
+        let name = ObjectName::commit_cell(&id);
+        let document = serde_json::to_vec(cell).expect("because a cell is plain data");
+        match self.put_object(&name, &document)? {
+            Put::Created => Ok(()),
+            // Our own cell after a lost reply is a success; anything else was decided by a pruner.
+            Put::Exists if self.read_cell(id)? == *cell => Ok(()),
+            Put::Exists => Err(RepositoryError::Revoked),
+        }
+    }
+
+    /// How many bytes an object has, or nothing where it is not there.
+    pub(crate) fn object_exists(&self, name: &ObjectName) -> Result<bool, RepositoryError> {
+        match self.storage.get(name, ByteRange::From { offset: 0, length: 0 }) {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind == StorageErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
