@@ -30,6 +30,7 @@ mod random;
 pub mod reader;
 pub mod session;
 pub mod snapshot;
+mod upload;
 
 /// Bytes of `reserve`, which a prune on a full disk frees first.
 const RESERVE_SIZE: usize = 1 << 20;
@@ -153,6 +154,14 @@ impl Repository {
     fn put_object(&self, name: &ObjectName, plaintext: &[u8]) -> Result<Put, RepositoryError> {
         let sealed = seal_object(&self.keys, self.config.id, name, plaintext, random_bytes()?)?;
         Ok(self.storage.put_if_absent(name, sealed.into_bytes())?)
+    }
+
+    /// Puts an object whose name only this session uses; returns the bytes it takes.
+    fn put_object_counted(&self, name: &ObjectName, plaintext: &[u8]) -> Result<u64, RepositoryError> {
+        let sealed = seal_object(&self.keys, self.config.id, name, plaintext, random_bytes()?)?.into_bytes();
+        let size = sealed.len() as u64;
+        let (Put::Created | Put::Exists) = self.storage.put_if_absent(name, sealed)?;
+        Ok(size)
     }
 
     /// Refuses where a pruner of a newer program was at work, whose records this one does not know.

@@ -1,0 +1,242 @@
+//! A writing session: announced, filled with chunks and pages from any number of threads, committed by one cell.
+//!
+//! The order is the protocol's (FORMAT.md §7–9): the session's mark before anything is read, packs before the delta that
+//! names them, deltas before the cell. Whatever interrupts it leaves only objects that nothing refers to, and the next
+//! session finds through the deltas what need not be sent again.
+
+use std::collections::HashSet;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::codec::hash::{HashKey, keyed};
+use crate::id::{SessionId, SnapshotId};
+use crate::repository::Repository;
+use crate::repository::error::RepositoryError;
+use crate::repository::index::Index;
+use crate::repository::pack::PackKind;
+use crate::repository::pack_writer::{ClosedPack, PackWriter};
+use crate::repository::random::random_bytes;
+use crate::repository::snapshot::CommitCell;
+use crate::repository::upload::Uploads;
+use crate::resource::SnapshotRecord;
+use crate::storage::name::ObjectName;
+
+/// How often a session shows that it lives, well within the six hours a pruner waits.
+const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(3600);
+const CLAIM_SHARDS: usize = 64;
+
+/// Whether a session writes, or only finds out what it would write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Objects are put.
+    Write,
+    /// Nothing is put; sizes are as they would be.
+    DryRun,
+}
+
+/// What a session says of whoever runs it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SessionMark {
+    /// When it began.
+    pub time: jiff::Timestamp,
+    /// Machine.
+    pub host: String,
+    /// Boot of that machine, where the system tells.
+    pub boot: Option<String>,
+    /// Process-id namespace, where the system has such.
+    pub pid_namespace: Option<String>,
+    /// Process id.
+    pub pid: u32,
+    /// When the process started, in the system's ticks since boot, so that a reused id is told apart.
+    pub started: Option<u64>,
+    /// Program and version.
+    pub tool: String,
+}
+
+/// How much a session took in and put out, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stored {
+    /// Chunks and pages that the repository did not have.
+    pub new: u64,
+    /// Written for them: packs and index.
+    pub written: u64,
+}
+
+/// A session under way.
+pub struct Session {
+    repository: Arc<Repository>,
+    id: SessionId,
+    epoch: u64,
+    mode: Mode,
+    index: Index,
+    damaged: Vec<RepositoryError>,
+    claims: Vec<Mutex<Claims>>,
+    uploads: Uploads,
+    new_bytes: AtomicU64,
+    heartbeats: Mutex<Heartbeats>,
+}
+
+struct Heartbeats {
+    last: std::time::Instant,
+    count: u64,
+}
+
+type Claims = HashSet<[u8; 32], BuildHasherDefault<IdHasher>>;
+
+/// Ids are uniform already; their first bytes are hash enough.
+#[derive(Default)]
+struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        if let Some(first) = bytes.first_chunk::<8>() {
+            self.0 ^= u64::from_le_bytes(*first);
+        }
+    }
+
+    fn write_usize(&mut self, _length: usize) {}
+}
+
+impl Session {
+    /// Announces the session, then opens the index.
+    pub fn begin(repository: Arc<Repository>, mark: &SessionMark, mode: Mode) -> Result<Self, RepositoryError> {
+        let id = SessionId(random_bytes()?);
+        if mode == Mode::Write {
+            let document = serde_json::to_vec(mark).expect("because a mark is plain data");
+            let _created = repository.put_object(&ObjectName::session(&id), &document)?;
+        }
+        repository.refuse_generations()?;
+        let (index, damaged) = repository.index()?;
+        let epoch = 0;
+        Ok(Self {
+            uploads: Uploads::start(Arc::clone(&repository), id, epoch, mode),
+            repository,
+            id,
+            epoch,
+            mode,
+            index,
+            damaged,
+            claims: (0..CLAIM_SHARDS).map(|_| Mutex::default()).collect(),
+            new_bytes: AtomicU64::new(0),
+            heartbeats: Mutex::new(Heartbeats { last: std::time::Instant::now(), count: 0 }),
+        })
+    }
+
+    /// Its id, which the snapshot will have.
+    pub fn id(&self) -> SessionId {
+        self.id
+    }
+
+    /// The repository it writes to.
+    pub fn repository(&self) -> &Arc<Repository> {
+        &self.repository
+    }
+
+    /// What was there when it began.
+    pub fn index(&self) -> &Index {
+        &self.index
+    }
+
+    /// Parts of the index that are damaged and were set aside.
+    pub fn damaged(&self) -> &[RepositoryError] {
+        &self.damaged
+    }
+
+    /// A writer for one thread; `level` is zstd's.
+    pub fn writer(&self, kind: PackKind, level: i32) -> Result<ChunkWriter<'_>, RepositoryError> {
+        let repository = &self.repository;
+        let (keys, config) = (repository.keys(), repository.config());
+        let packs = PackWriter::new(keys, config.id, kind, config.sizes(), level)?;
+        Ok(ChunkWriter { session: self, id_key: kind.id_key(keys), packs })
+    }
+
+    /// Shows that the session lives, if it is time to; cheap enough to be called often.
+    pub fn keep_alive(&self) -> Result<(), RepositoryError> {
+        let mut heartbeats = self.heartbeats.lock().expect("because no holder panics");
+        if self.mode == Mode::DryRun || heartbeats.last.elapsed() < HEARTBEAT_INTERVAL {
+            return Ok(());
+        }
+        heartbeats.count += 1;
+        heartbeats.last = std::time::Instant::now();
+        let _created = self.repository.put_object(&ObjectName::heartbeat(&self.id, heartbeats.count), b"{}")?;
+        Ok(())
+    }
+
+    /// Waits until everything is durable; returns what was stored. All writers must have been flushed.
+    pub fn settle(&self) -> Result<Stored, RepositoryError> {
+        let written = self.uploads.finish()?;
+        Ok(Stored { new: self.new_bytes.load(Ordering::Relaxed), written })
+    }
+
+    /// Commits the snapshot, after [`Session::settle`].
+    pub fn commit(&self, record: SnapshotRecord) -> Result<SnapshotId, RepositoryError> {
+        self.uploads.finish()?;
+        let cell = CommitCell::Snapshot { epoch: self.epoch, snapshot: Box::new(record) };
+        if self.mode == Mode::Write {
+            self.repository.decide_cell(self.id, &cell)?;
+        }
+        Ok(self.id)
+    }
+
+    /// Ends without a snapshot; what was stored stays for the next session.
+    pub fn close(&self) -> Result<(), RepositoryError> {
+        self.uploads.finish()?;
+        match self.mode {
+            Mode::Write => self.repository.decide_cell(self.id, &CommitCell::Closed { epoch: self.epoch }),
+            Mode::DryRun => Ok(()),
+        }
+    }
+
+    /// Whether the id is neither in the index nor claimed by any writer of this session; it is claimed now.
+    fn claim(&self, id: &[u8; 32]) -> bool {
+        if self.index.contains(id) {
+            return false;
+        }
+        let shard = &self.claims[usize::from(id[31]) % CLAIM_SHARDS];
+        shard.lock().expect("because no holder panics").insert(*id)
+    }
+}
+
+/// Stores chunks or pages for one thread.
+pub struct ChunkWriter<'s> {
+    session: &'s Session,
+    id_key: &'s HashKey,
+    packs: PackWriter<'s>,
+}
+
+impl ChunkWriter<'_> {
+    /// Stores bytes unless they are there already; returns their id.
+    pub fn store(&mut self, plaintext: &[u8]) -> Result<[u8; 32], RepositoryError> {
+        let id = keyed(self.id_key, plaintext);
+        if self.session.claim(&id) {
+            self.session.new_bytes.fetch_add(plaintext.len() as u64, Ordering::Relaxed);
+            if let Some(pack) = self.packs.push(id, plaintext)? {
+                self.put(pack)?;
+            }
+        }
+        Ok(id)
+    }
+
+    /// Closes the pack being filled. Must be called, or the chunks in it are missing and the commit fails.
+    pub fn flush(mut self) -> Result<(), RepositoryError> {
+        for pack in self.packs.finish()? {
+            self.put(pack)?;
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, pack: ClosedPack) -> Result<(), RepositoryError> {
+        if let Some(buffer) = self.session.uploads.put(pack)? {
+            self.packs.recycle(buffer);
+        }
+        Ok(())
+    }
+}
