@@ -1,0 +1,5 @@
+//! Trees as a caller sees them: maps in, pages out, and the same map back.
+
+mod cursor;
+mod generate;
+mod root;
