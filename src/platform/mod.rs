@@ -5,6 +5,7 @@
 
 pub mod beneath;
 pub mod durable;
+pub mod process;
 
 /// Which ways of the system may be taken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -103,6 +103,9 @@ pub enum RepositoryError {
     /// The system gives no random bytes.
     #[error("the system gives no random bytes")]
     NoRandomness,
+    /// A commit was asked for while chunks were still held back.
+    #[error("a writer was not flushed, so chunks of this session are missing")]
+    WriterNotFlushed,
     /// A writer's thread ended before its work.
     #[error("an upload thread stopped early")]
     UploadStopped,

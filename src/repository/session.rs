@@ -77,6 +77,8 @@ pub struct Session {
     claims: Vec<Mutex<Claims>>,
     uploads: Uploads,
     new_bytes: AtomicU64,
+    /// Writers that were not flushed; what they hold is not stored.
+    unflushed: AtomicU64,
     heartbeats: Mutex<Heartbeats>,
 }
 
@@ -126,6 +128,7 @@ impl Session {
             damaged,
             claims: (0..CLAIM_SHARDS).map(|_| Mutex::default()).collect(),
             new_bytes: AtomicU64::new(0),
+            unflushed: AtomicU64::new(0),
             heartbeats: Mutex::new(Heartbeats { last: std::time::Instant::now(), count: 0 }),
         })
     }
@@ -133,6 +136,11 @@ impl Session {
     /// Its id, which the snapshot will have.
     pub fn id(&self) -> SessionId {
         self.id
+    }
+
+    /// Whether it writes, or only finds out what it would write.
+    pub fn writes(&self) -> bool {
+        self.mode == Mode::Write
     }
 
     /// The repository it writes to.
@@ -155,6 +163,7 @@ impl Session {
         let repository = &self.repository;
         let (keys, config) = (repository.keys(), repository.config());
         let packs = PackWriter::new(keys, config.id, kind, config.sizes(), level)?;
+        self.unflushed.fetch_add(1, Ordering::Relaxed);
         Ok(ChunkWriter { session: self, id_key: kind.id_key(keys), packs })
     }
 
@@ -172,13 +181,16 @@ impl Session {
 
     /// Waits until everything is durable; returns what was stored. All writers must have been flushed.
     pub fn settle(&self) -> Result<Stored, RepositoryError> {
+        if self.unflushed.load(Ordering::Relaxed) != 0 {
+            return Err(RepositoryError::WriterNotFlushed);
+        }
         let written = self.uploads.finish()?;
         Ok(Stored { new: self.new_bytes.load(Ordering::Relaxed), written })
     }
 
     /// Commits the snapshot, after [`Session::settle`].
     pub fn commit(&self, record: SnapshotRecord) -> Result<SnapshotId, RepositoryError> {
-        self.uploads.finish()?;
+        self.settle()?;
         let cell = CommitCell::Snapshot { epoch: self.epoch, snapshot: Box::new(record) };
         if self.mode == Mode::Write {
             self.repository.decide_cell(self.id, &cell)?;
@@ -225,11 +237,12 @@ impl ChunkWriter<'_> {
         Ok(id)
     }
 
-    /// Closes the pack being filled. Must be called, or the chunks in it are missing and the commit fails.
+    /// Closes the pack being filled. A session with a writer that was not flushed cannot be committed.
     pub fn flush(mut self) -> Result<(), RepositoryError> {
         for pack in self.packs.finish()? {
             self.put(pack)?;
         }
+        self.session.unflushed.fetch_sub(1, Ordering::Relaxed);
         Ok(())
     }
 

@@ -1,0 +1,364 @@
+//! `backup`: sources in, one snapshot out.
+//!
+//! `plan` walks a root in step with the parent snapshot and decides what must be read; workers (`capture`, `content`)
+//! read, cut, hash and store; `assemble` puts their results back into path order and builds the tree. Each stage hands
+//! bounded batches to the next, so memory does not grow with the tree, and both ends of it work at once.
+
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use thiserror::Error;
+
+use crate::codec::chunk::Chunker;
+use crate::id::SnapshotId;
+use crate::operation::backup::assemble::{Assembled, assemble};
+use crate::operation::backup::capture::CaptureError;
+use crate::operation::pages::PageWriter;
+use crate::platform::process::ProcessIdentity;
+use crate::progress::{Event, Progress};
+use crate::repository::Repository;
+use crate::repository::error::RepositoryError;
+use crate::repository::pack::PackKind;
+use crate::repository::reader::Reader;
+use crate::repository::session::{Mode, Session, SessionMark};
+use crate::repository::snapshot::Snapshot;
+use crate::resource::{Coverage, Resource, ResourceRecord, SnapshotRecord, Summary};
+use crate::source::local::{LocalError, LocalRoot, drop_nested, resource_of};
+use crate::tree::boundary::TreeParameters;
+use crate::tree::builder::TreeBuilder;
+use crate::tree::error::TreeError;
+
+mod assemble;
+mod capture;
+mod content;
+mod plan;
+mod stream;
+
+pub use stream::backup_stream;
+
+/// zstd level for content: in frames of a megabyte level 3 is a tenth smaller than level 1.
+const DATA_LEVEL: i32 = 3;
+/// zstd level for pages.
+const PAGE_LEVEL: i32 = 3;
+
+/// What a backup takes and how.
+#[derive(Clone, Debug)]
+pub struct BackupRequest {
+    /// What is captured; roots that lie in others are left out with a word.
+    pub roots: Vec<LocalRoot>,
+    /// How the snapshot is labelled.
+    pub label: SnapshotLabel,
+    /// Whether entries that look unchanged are read all the same.
+    pub rereading: Rereading,
+    /// Whether anything is written.
+    pub mode: Mode,
+    /// Threads that read and compress.
+    pub threads: usize,
+}
+
+/// What a snapshot says of itself beside what it holds.
+#[derive(Clone, Debug)]
+pub struct SnapshotLabel {
+    /// When the capture began.
+    pub time: jiff::Timestamp,
+    /// Which machine.
+    pub host: String,
+    /// Which user.
+    pub user: String,
+    /// Its series; `<host>:<roots>` where none is named.
+    pub series: Option<String>,
+    /// Labels.
+    pub tags: Vec<String>,
+    /// Free text.
+    pub description: String,
+    /// Filters that are in force, for the record.
+    pub scope: Vec<String>,
+}
+
+/// Whether entries that look unchanged are read all the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rereading {
+    /// Only what changed is read.
+    Changed,
+    /// Everything is read.
+    Everything,
+}
+
+/// What a backup did.
+#[derive(Clone, Debug)]
+pub struct BackupReport {
+    /// The snapshot; none in a dry run.
+    pub id: Option<SnapshotId>,
+    /// What it says of itself.
+    pub record: SnapshotRecord,
+}
+
+impl BackupReport {
+    /// Things that could not be captured.
+    pub fn gap_count(&self) -> u64 {
+        let gaps = |resource: &ResourceRecord| match &resource.coverage {
+            Coverage::Complete => 0,
+            Coverage::Partial { count, .. } => *count,
+            Coverage::Failed { .. } => 1,
+        };
+        self.record.resources.iter().map(gaps).sum()
+    }
+}
+
+/// Why there is no snapshot.
+#[derive(Debug, Error)]
+pub enum BackupError {
+    /// The repository failed.
+    #[error(transparent)]
+    Repository(#[from] RepositoryError),
+    /// The tree could not be built.
+    #[error(transparent)]
+    Tree(#[from] TreeError),
+    /// A root cannot be captured at all.
+    #[error(transparent)]
+    Root(#[from] LocalError),
+    /// A root is not a path that can be made absolute.
+    #[error("cannot make {path:?} an absolute path")]
+    Path {
+        /// As it was given.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The stream that was to be captured cannot be read; what came of it is not kept as a snapshot.
+    #[error("the input stream cannot be read")]
+    Stream {
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Nothing was named.
+    #[error("there is nothing to capture")]
+    Nothing,
+    /// The user asked to stop. What was stored stays for the next run.
+    #[error("interrupted; what was stored so far will not be sent again")]
+    Interrupted,
+    /// A worker ended before its work, which is a fault of the program.
+    #[error("a worker thread stopped early")]
+    WorkerStopped,
+}
+
+/// What all stages of one backup share.
+pub(super) struct Context<'c> {
+    session: &'c Session,
+    chunker: Chunker,
+    rereading: Rereading,
+    threads: usize,
+    progress: &'c dyn Progress,
+}
+
+/// Captures every root of the request into one snapshot.
+///
+/// Unreadable things become gaps of the report, and a root that is not there becomes a failed resource; errors of the
+/// repository end the run without a snapshot, leaving what was stored for the next.
+pub fn backup(
+    repository: &Arc<Repository>,
+    request: &BackupRequest,
+    progress: &dyn Progress,
+) -> Result<BackupReport, BackupError> {
+    let started = Instant::now();
+    let (roots, resources) = resolve_roots(&request.roots, progress)?;
+    let series = request.label.series.clone().unwrap_or_else(|| derived_series(&request.label.host, &resources));
+    let session = Session::begin(Arc::clone(repository), &session_mark(&request.label), request.mode)?;
+    for damaged in session.damaged() {
+        progress.report(Event::Warning { message: format!("{damaged}; what it named is sent again") });
+    }
+    let parent = newest_of(repository, &series)?;
+    let mut summary = Summary::default();
+    let mut records = Vec::with_capacity(roots.len());
+    for (root, resource) in roots.iter().zip(&resources) {
+        let context = Context {
+            session: &session,
+            chunker: Chunker::new(repository.cutting_keys().chunker, &repository.config().chunker),
+            rereading: request.rereading,
+            threads: request.threads.max(1),
+            progress,
+        };
+        let earlier = parent.as_ref().and_then(|parent| resource_in(&parent.record, resource));
+        match capture_root(&context, root, resource, earlier, &request.label.scope, &mut summary) {
+            Ok(record) => records.push(record),
+            Err(BackupError::Interrupted) => {
+                session.close()?;
+                return Err(BackupError::Interrupted);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    if records.iter().all(|record| matches!(record.coverage, Coverage::Failed { .. })) {
+        session.close()?;
+        return Err(BackupError::Nothing);
+    }
+    finish(&session, &request.label, series, parent.map(|parent| parent.id), records, summary, started)
+}
+
+/// Settles the session and commits the record.
+fn finish(
+    session: &Session,
+    label: &SnapshotLabel,
+    series: String,
+    parent: Option<SnapshotId>,
+    mut resources: Vec<ResourceRecord>,
+    mut summary: Summary,
+    started: Instant,
+) -> Result<BackupReport, BackupError> {
+    resources.sort_by(|one, other| one.path.cmp(&other.path));
+    for resource in &resources {
+        summary.totals.add(&resource.totals);
+    }
+    let stored = session.settle()?;
+    summary.bytes_new = stored.new;
+    summary.bytes_stored = stored.written;
+    summary.milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let record = SnapshotRecord {
+        time: label.time,
+        host: label.host.clone(),
+        user: label.user.clone(),
+        series,
+        tags: label.tags.clone(),
+        description: label.description.clone(),
+        parent,
+        amends: None,
+        tool: tool(),
+        resources,
+        summary,
+    };
+    let id = session.commit(record.clone())?;
+    Ok(BackupReport { id: session.writes().then_some(id), record })
+}
+
+/// Name and version of this program, as records carry it.
+pub(crate) fn tool() -> String {
+    concat!("snap ", env!("CARGO_PKG_VERSION")).to_owned()
+}
+
+/// The mark of a session of this process.
+pub(crate) fn session_mark(label: &SnapshotLabel) -> SessionMark {
+    let ProcessIdentity { boot, pid_namespace, pid, started } = ProcessIdentity::of_this();
+    SessionMark { time: label.time, host: label.host.clone(), boot, pid_namespace, pid, started, tool: tool() }
+}
+
+fn capture_root(
+    context: &Context<'_>,
+    root: &LocalRoot,
+    resource: &Resource,
+    earlier: Option<&ResourceRecord>,
+    scope: &[String],
+    summary: &mut Summary,
+) -> Result<ResourceRecord, BackupError> {
+    let path = crate::resource::escape_path(&resource.path);
+    context.progress.report(Event::Started { agent: path.clone() });
+    let repository = context.session.repository();
+    let reader = Reader::new(repository, context.session.index());
+    let mut pages = PageWriter::new(context.session.writer(PackKind::Pages, PAGE_LEVEL)?);
+    let mut builder = TreeBuilder::new(tree_parameters(repository), &mut pages);
+    let assembled = assemble(context, root, resource, earlier.map(|earlier| (&reader, earlier.root)), &mut builder);
+    let (coverage, map) = match assembled {
+        Ok(Assembled { gaps, gap_count, counts }) => {
+            summary.new += counts.new;
+            summary.changed += counts.changed;
+            summary.unchanged += counts.unchanged;
+            summary.removed += counts.removed;
+            summary.bytes_read += counts.bytes_read;
+            let coverage =
+                if gap_count == 0 { Coverage::Complete } else { Coverage::Partial { gaps, count: gap_count } };
+            (coverage, builder.finish()?)
+        }
+        Err(BackupError::Root(error)) => {
+            let event = Event::Failed { path: resource.path.clone(), message: error_chain(&error) };
+            context.progress.report(event);
+            drop(builder);
+            let nothing = TreeBuilder::new(tree_parameters(repository), &mut pages).finish()?;
+            (Coverage::Failed { reason: error_chain(&error) }, nothing)
+        }
+        Err(error) => return Err(error),
+    };
+    pages.flush()?;
+    context.progress.report(Event::Finished { agent: path.clone() });
+    Ok(ResourceRecord {
+        source: resource.source.to_owned(),
+        path,
+        root: map.id,
+        totals: map.totals,
+        coverage,
+        scope: scope.to_vec(),
+        attributes: std::collections::BTreeMap::new(),
+    })
+}
+
+/// How the maps of a repository are cut into pages.
+pub(crate) fn tree_parameters(repository: &Repository) -> TreeParameters {
+    let page_entries = NonZeroU32::new(repository.config().page_entries).unwrap_or(NonZeroU32::MIN);
+    TreeParameters { page_boundary: *repository.cutting_keys().page_boundary, page_entries }
+}
+
+fn resolve_roots(
+    roots: &[LocalRoot],
+    progress: &dyn Progress,
+) -> Result<(Vec<LocalRoot>, Vec<Resource>), BackupError> {
+    let paths: Vec<PathBuf> = roots.iter().map(|root| root.path.clone()).collect();
+    let at = |source| BackupError::Path { path: paths.first().cloned().unwrap_or_default(), source };
+    let (kept, nested) = drop_nested(&paths).map_err(at)?;
+    for nested in nested {
+        let message = format!("{} lies in {}, which is captured", nested.root.display(), nested.lies_in.display());
+        progress.report(Event::Warning { message });
+    }
+    let kept: Vec<LocalRoot> =
+        kept.iter().filter_map(|path| roots.iter().find(|root| root.path == *path).cloned()).collect();
+    if kept.is_empty() {
+        return Err(BackupError::Nothing);
+    }
+    let resource = |root: &LocalRoot| {
+        resource_of(&root.path).map_err(|source| BackupError::Path { path: root.path.clone(), source })
+    };
+    let resources = kept.iter().map(resource).collect::<Result<_, _>>()?;
+    Ok((kept, resources))
+}
+
+/// The series of runs of the same roots on the same host.
+fn derived_series(host: &str, resources: &[Resource]) -> String {
+    let mut roots: Vec<String> = resources
+        .iter()
+        .map(|resource| crate::resource::escape_path(resource.path.strip_prefix(b"local").unwrap_or(&resource.path)))
+        .collect();
+    roots.sort();
+    format!("{host}:{}", roots.join(","))
+}
+
+fn newest_of(repository: &Repository, series: &str) -> Result<Option<Snapshot>, BackupError> {
+    let mut snapshots = repository.snapshots()?.valid;
+    snapshots.retain(|snapshot| snapshot.record.series == series);
+    Ok(snapshots.pop())
+}
+
+fn resource_in<'r>(record: &'r SnapshotRecord, resource: &Resource) -> Option<&'r ResourceRecord> {
+    let path = crate::resource::escape_path(&resource.path);
+    record.resources.iter().find(|earlier| earlier.path == path && earlier.source == resource.source)
+}
+
+/// An error and what caused it, on one line.
+pub(crate) fn error_chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+impl From<CaptureError> for BackupError {
+    fn from(error: CaptureError) -> Self {
+        match error {
+            CaptureError::Repository(error) => Self::Repository(error),
+            CaptureError::Tree(error) => Self::Tree(error),
+            CaptureError::Local(error) => Self::Root(error),
+            CaptureError::Interrupted => Self::Interrupted,
+        }
+    }
+}
