@@ -1,1 +1,7 @@
-//! Under construction.
+//! The estate as it exists now: what can be photographed.
+//!
+//! A source lists one resource in path order and opens what it listed. It does no chunking, no comparing with
+//! earlier snapshots, no retrying and no printing; `operation` does. What a source cannot read it reports as a
+//! gap and goes on, so that one unreadable thing never hides the rest.
+
+pub mod local;

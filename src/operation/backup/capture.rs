@@ -95,14 +95,12 @@ pub(super) fn work(
 ) -> Result<(), CaptureError> {
     let (offer, help) = windows;
     let mut worker = Worker { context, content: ContentWriter::new(context, offer, help)?, names: OwnerNames::new() };
-    while let Some(batch) = worker.content.next_batch(batches)? {
-        let captured = worker.capture(batch)?;
-        if done.send(captured).is_err() {
-            break;
-        }
+    let result = worker.run(batches, done);
+    // What an interrupted run has stored is kept for the next.
+    if matches!(result, Ok(()) | Err(CaptureError::Interrupted)) {
+        worker.content.finish()?;
     }
-    worker.content.finish()?;
-    Ok(())
+    result
 }
 
 struct Worker<'w> {
@@ -112,6 +110,15 @@ struct Worker<'w> {
 }
 
 impl Worker<'_> {
+    fn run(&mut self, batches: &Receiver<Batch>, done: &Sender<Captured>) -> Result<(), CaptureError> {
+        while let Some(batch) = self.content.next_batch(batches)? {
+            if done.send(self.capture(batch)?).is_err() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     fn capture(&mut self, batch: Batch) -> Result<Captured, CaptureError> {
         let mut items = Vec::with_capacity(batch.items.len());
         let read_before = self.content.bytes_read();

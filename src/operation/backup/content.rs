@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError, TrySendError, never, select, unbounded};
 
@@ -23,6 +25,8 @@ use crate::tree::list::ListBuilder;
 
 /// Files up to this size are read whole by one worker; larger ones in windows of it.
 const WINDOW_SIZE: usize = 2 << 20;
+/// How often a worker that waits for another looks whether that one failed.
+const ABANDONED_CHECK: Duration = Duration::from_millis(50);
 /// Windows that wait for a free worker.
 pub(super) const WINDOWS_WAITING: usize = 2;
 
@@ -239,8 +243,9 @@ impl<'w> ContentWriter<'w> {
                     ordered.take(result, &mut list)?;
                 }
                 recv(self.help) -> job => if let Ok(job) = job { self.store_window(job)? },
+                default(ABANDONED_CHECK) => {}
             }
-            if self.context.abandoned() {
+            if context.abandoned.load(Ordering::Relaxed) {
                 return Err(CaptureError::Interrupted);
             }
         }

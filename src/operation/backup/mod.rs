@@ -7,6 +7,7 @@
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use thiserror::Error;
@@ -151,6 +152,8 @@ pub(super) struct Context<'c> {
     rereading: Rereading,
     threads: usize,
     progress: &'c dyn Progress,
+    /// A worker failed: the others stop waiting for it.
+    abandoned: AtomicBool,
 }
 
 /// Captures every root of the request into one snapshot.
@@ -179,6 +182,7 @@ pub fn backup(
             rereading: request.rereading,
             threads: request.threads.max(1),
             progress,
+            abandoned: AtomicBool::new(false),
         };
         let earlier = parent.as_ref().and_then(|parent| resource_in(&parent.record, resource));
         match capture_root(&context, root, resource, earlier, &request.label.scope, &mut summary) {

@@ -1,0 +1,7 @@
+//! What a local root may hold, and that all of it is captured: the file-system zoo.
+//!
+//! Cases that need a privilege or a tool that is missing say so and pass.
+
+mod zoo;
+
+mod order;
