@@ -2,3 +2,4 @@
 
 mod local;
 mod tree;
+mod codec;
