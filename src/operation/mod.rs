@@ -5,3 +5,6 @@
 pub mod backup;
 pub mod pages;
 pub mod reference;
+//! What a user asks for, one verb a file: reads and writes the floors below, prints nothing.
+
+pub mod target;

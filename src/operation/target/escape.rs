@@ -1,0 +1,151 @@
+//! Names that a folder cannot hold, spelled so that it can, and so that the name can be read off the spelling.
+//!
+//! An object store takes any bytes for a key: `a` beside `a/b`, empty names, `..`, names of a thousand bytes. A spelling
+//! ends in [`MARK`]; before it `%XX` stands for a byte. A name that itself ends in a mark is spelled too, so that
+//! whatever is found on a disk has one meaning. When to spell, and the map from key to path, are the restore's.
+
+/// Ends the spelling of a name.
+pub const MARK: &[u8] = b"%~";
+/// Ends a folder that holds the first part of a name too long for one; the rest stands in it.
+pub const MARK_OF_PART: &[u8] = b"%+";
+/// Longest name that file systems hold, in bytes.
+pub const NAME_LENGTH_MAX: usize = 255;
+/// Longest part of a spelling; with a mark it stays well below the limit.
+const PART_LENGTH_MAX: usize = 240;
+
+/// Which bytes of a name are kept in its spelling.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// All that a Unix file system takes: for a name that yields to another thing of that name.
+    Most,
+    /// Small letters, digits and the plainest signs: for a name that folds into another or that the system refuses.
+    Plain,
+}
+
+/// Whether a name of a key has to be spelled on any file system.
+pub fn must_escape(name: &[u8]) -> bool {
+    matches!(name, b"" | b"." | b"..")
+        || name.len() > NAME_LENGTH_MAX
+        || name.contains(&0)
+        || name.contains(&b'/')
+        || name.ends_with(MARK)
+        || name.ends_with(MARK_OF_PART)
+}
+
+/// The spelling of `name`: a relative path of one name, or of several where it is long.
+pub fn escape_name(name: &[u8], kept: Kept) -> Vec<u8> {
+    let mut spelling = Vec::with_capacity(name.len() + MARK.len());
+    let mut part_length = 0;
+    let dots = matches!(name, b"." | b"..");
+    let mut rest = name;
+    while let Some(&byte) = rest.first() {
+        // A character of several bytes is not torn apart, for some file systems take only whole ones.
+        let length = if kept == Kept::Most { character_length(rest) } else { 1 };
+        let escaped = length == 1 && !(!dots && keeps(byte, kept));
+        let added = if escaped { 3 } else { length };
+        if part_length + added > PART_LENGTH_MAX {
+            spelling.extend_from_slice(MARK_OF_PART);
+            spelling.push(b'/');
+            part_length = 0;
+        }
+        if escaped {
+            spelling.extend_from_slice(format!("%{byte:02X}").as_bytes());
+        } else {
+            spelling.extend_from_slice(&rest[..length]);
+        }
+        part_length += added;
+        rest = &rest[length..];
+    }
+    spelling.extend_from_slice(MARK);
+    spelling
+}
+
+/// The name that is spelled so; `None` if the path, of one name or several, is no spelling.
+pub fn unescape_name(spelling: &[u8]) -> Option<Vec<u8>> {
+    let mut rest = spelling.strip_suffix(MARK)?;
+    let mut name = Vec::with_capacity(rest.len());
+    while let Some((&first, tail)) = rest.split_first() {
+        if first == b'%' && tail.starts_with(&[MARK_OF_PART[1], b'/']) {
+            rest = &tail[2..];
+        } else if first == b'%' {
+            let digits = tail.get(..2)?;
+            let is_hex = digits.iter().all(|digit| matches!(digit, b'0'..=b'9' | b'A'..=b'F'));
+            let digits = std::str::from_utf8(digits).ok().filter(|_| is_hex)?;
+            name.push(u8::from_str_radix(digits, 16).ok()?);
+            rest = &tail[2..];
+        } else if first == b'/' {
+            return None;
+        } else {
+            name.push(first);
+            rest = tail;
+        }
+    }
+    Some(name)
+}
+
+fn keeps(byte: u8, kept: Kept) -> bool {
+    match kept {
+        Kept::Most => byte >= b' ' && byte != 0x7f && byte != b'%' && byte != b'/' && byte < 0x80,
+        Kept::Plain => matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.'),
+    }
+}
+
+/// Bytes of the character at the front; 1 for what is no UTF-8, which is then escaped.
+fn character_length(bytes: &[u8]) -> usize {
+    let front = &bytes[..bytes.len().min(4)];
+    front.utf8_chunks().next().and_then(|chunk| chunk.valid().chars().next()).map_or(1, char::len_utf8)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::{any, prop, prop_assert, prop_assert_eq, proptest};
+
+    use super::*;
+
+    #[test]
+    fn names_are_spelled_as_the_layout_says() {
+        let cases: [(&[u8], &[u8]); 8] = [
+            (b"a", b"a%~"),
+            (b"", b"%~"),
+            (b"..", b"%2E%2E%~"),
+            (b".hidden", b".hidden%~"),
+            (b"50%", b"50%25%~"),
+            (b"a%~", b"a%25~%~"),
+            ("caf\u{e9}\n".as_bytes(), "caf\u{e9}%0A%~".as_bytes()),
+            (b"x\xff/\0", b"x%FF%2F%00%~"),
+        ];
+        for (name, spelling) in cases {
+            assert_eq!(escape_name(name, Kept::Most), spelling, "{name:?}");
+        }
+        assert_eq!(escape_name(b"ReadMe:", Kept::Plain), b"%52ead%4De%3A%~");
+    }
+
+    #[test]
+    fn what_was_not_made_here_is_no_spelling() {
+        for path in [&b"a"[..], b"a%", b"a%2~", b"%2e%~", b"a/b%~", b"a%G0%~", b"%+/%+", b"a%+b%~", b"%~x"] {
+            assert_eq!(unescape_name(path), None, "{path:?}");
+        }
+    }
+
+    #[test]
+    fn plain_spellings_differ_beyond_case() {
+        let names = ["README", "readme", "ReadMe", "readm\u{e9}", "README%~", "re%41dme"];
+        let folded: BTreeMap<_, _> =
+            names.iter().map(|name| (escape_name(name.as_bytes(), Kept::Plain).to_ascii_lowercase(), name)).collect();
+        assert_eq!(folded.len(), names.len(), "{folded:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn any_name_can_be_read_off_its_spelling(name in prop::collection::vec(any::<u8>(), 0..1100), plain in any::<bool>()) {
+            let spelling = escape_name(&name, if plain { Kept::Plain } else { Kept::Most });
+            prop_assert_eq!(unescape_name(&spelling), Some(name));
+            for part in spelling.split(|&byte| byte == b'/') {
+                prop_assert!(part.len() <= NAME_LENGTH_MAX && !matches!(part, b"" | b"." | b".."));
+                prop_assert!(!part.contains(&0));
+            }
+        }
+    }
+}
