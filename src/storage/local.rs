@@ -62,6 +62,9 @@ enum WriteFailure {
     Final(io::Error),
 }
 
+/// Takes a folder, its path and what it holds.
+type Visit<'a> = dyn FnMut(BorrowedFd<'_>, &str, &[FolderEntry]) -> io::Result<()> + 'a;
+
 impl LocalStorage {
     /// Opens the store in an existing folder.
     pub fn open(path: &Path, ways: Ways) -> Result<Self, StorageError> {
@@ -85,19 +88,23 @@ impl LocalStorage {
 
     /// Walks from the root to a folder. What it creates on the way is not flushed.
     fn folder(&self, path: &str, missing: Missing) -> Result<OwnedFd, Errno> {
-        let mut folder = retry_on_intr(|| openat(&self.root, ".", FOLDER, Mode::empty()))?;
-        for part in path.split('/').filter(|part| !part.is_empty()) {
-            folder = match open_in(folder.as_fd(), part, FOLDER) {
+        if path.is_empty() {
+            return open_in(self.root.as_fd(), ".", FOLDER);
+        }
+        let mut folder = None;
+        for part in path.split('/') {
+            let parent = folder.as_ref().map_or(self.root.as_fd(), OwnedFd::as_fd);
+            folder = Some(match open_in(parent, part, FOLDER) {
                 Err(Errno::NOENT) if missing == Missing::Create => {
-                    match retry_on_intr(|| mkdirat(&folder, part, Mode::RWXU)) {
-                        Ok(()) | Err(Errno::EXIST) => open_in(folder.as_fd(), part, FOLDER)?,
+                    match retry_on_intr(|| mkdirat(parent, part, Mode::RWXU)) {
+                        Ok(()) | Err(Errno::EXIST) => open_in(parent, part, FOLDER)?,
                         Err(error) => return Err(error),
                     }
                 }
                 opened => opened?,
-            };
+            });
         }
-        Ok(folder)
+        Ok(folder.expect("because a path that is not empty has a part"))
     }
 
     fn put(&self, name: &ObjectName, content: &[u8]) -> io::Result<Put> {
@@ -205,11 +212,7 @@ impl LocalStorage {
     }
 
     /// Visits a folder and those below it, deepest last, as far down as objects lie.
-    fn walk(
-        &self,
-        folder_path: &str,
-        visit: &mut dyn FnMut(BorrowedFd<'_>, &str, &[FolderEntry]) -> io::Result<()>,
-    ) -> io::Result<()> {
+    fn walk(&self, folder_path: &str, visit: &mut Visit<'_>) -> io::Result<()> {
         let folder = match self.folder(folder_path, Missing::Fail) {
             Err(Errno::NOENT) => return Ok(()),
             folder => folder?,
@@ -226,7 +229,7 @@ impl LocalStorage {
         Ok(())
     }
 
-    fn collect(&self, prefix: Prefix) -> io::Result<Vec<StoredObject>> {
+    fn collect(&self, prefix: &Prefix) -> io::Result<Vec<StoredObject>> {
         let mut objects = Vec::new();
         self.walk(prefix.as_str().trim_end_matches('/'), &mut |folder, folder_path, entries| {
             let below = if folder_path.is_empty() { String::new() } else { format!("{folder_path}/") };
@@ -276,7 +279,7 @@ impl Storage for LocalStorage {
         self.read(name, range).map_err(|error| self.error(Attempt::Get, name.as_str(), error))
     }
 
-    fn list(&self, prefix: Prefix) -> Result<Vec<StoredObject>, StorageError> {
+    fn list(&self, prefix: &Prefix) -> Result<Vec<StoredObject>, StorageError> {
         self.collect(prefix).map_err(|error| self.error(Attempt::List, prefix.as_str(), error))
     }
 
@@ -284,7 +287,7 @@ impl Storage for LocalStorage {
         self.remove(name).map_err(|error| self.error(Attempt::Delete, name.as_str(), error.into()))
     }
 
-    fn settle(&self, prefix: Prefix) -> Result<(), StorageError> {
+    fn settle(&self, prefix: &Prefix) -> Result<(), StorageError> {
         let path = prefix.as_str().trim_end_matches('/');
         let flush = &mut |folder: BorrowedFd<'_>, _: &str, _: &[FolderEntry]| sync_folder(folder, self.ways);
         // The folder's own entry counts too, but where there is no folder there is nothing to settle.
@@ -394,5 +397,6 @@ fn size_of(stat: &Stat) -> u64 {
 
 fn modified_of(stat: &Stat) -> SystemTime {
     let seconds = Duration::from_secs(stat.st_mtime.unsigned_abs());
-    if stat.st_mtime < 0 { SystemTime::UNIX_EPOCH - seconds } else { SystemTime::UNIX_EPOCH + seconds }
+    let whole = if stat.st_mtime < 0 { SystemTime::UNIX_EPOCH - seconds } else { SystemTime::UNIX_EPOCH + seconds };
+    whole + Duration::from_nanos(stat.st_mtime_nsec)
 }
