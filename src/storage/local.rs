@@ -12,7 +12,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -43,6 +43,8 @@ pub struct LocalStorage {
     ways: Ways,
     /// Folders (`packs/3f`) whose own entry was flushed by this process.
     settled: Mutex<HashSet<String>>,
+    /// Folders this process has put something in, and cleared of dead writers' temporary files before.
+    swept: Mutex<HashSet<String>>,
     /// Drawn once, so that temporary files of two processes never meet; the counter keeps those of one apart.
     writer: u64,
     temporaries: AtomicU64,
@@ -76,8 +78,8 @@ impl LocalStorage {
             Ok::<_, io::Error>((root, writer))
         };
         let (root, writer) = attempt().map_err(|error| cannot_open(path, error))?;
-        let (settled, temporaries) = (Mutex::default(), AtomicU64::new(0));
-        Ok(Self { path: path.to_owned(), root, ways, settled, writer, temporaries })
+        let (settled, swept, temporaries) = (Mutex::default(), Mutex::default(), AtomicU64::new(0));
+        Ok(Self { path: path.to_owned(), root, ways, settled, swept, writer, temporaries })
     }
 
     /// Opens the store in a folder that is created, with those above it, where it does not exist.
@@ -110,7 +112,7 @@ impl LocalStorage {
     fn put(&self, name: &ObjectName, content: &[u8]) -> io::Result<Put> {
         let (folder_path, file) = name.folder_and_file();
         let folder = self.folder(folder_path, Missing::Create)?;
-        if !self.is_settled(folder_path) {
+        if lock(&self.swept).insert(folder_path.to_owned()) {
             remove_stale_temporaries(folder.as_fd());
         }
         let put = match self.write_and_publish(folder.as_fd(), file, content) {
@@ -162,7 +164,7 @@ impl LocalStorage {
     }
 
     fn is_settled(&self, folder_path: &str) -> bool {
-        self.settled.lock().unwrap_or_else(PoisonError::into_inner).contains(folder_path)
+        lock(&self.settled).contains(folder_path)
     }
 
     /// Flushes the entries of a folder and of those above it, unless this process did so before.
@@ -180,7 +182,7 @@ impl LocalStorage {
         let separator = if parent_path.is_empty() { "" } else { "/" };
         let paths: Vec<_> = folders.map(|entry| format!("{parent_path}{separator}{}", entry.name)).collect();
         sync_folder(parent.as_fd(), self.ways)?;
-        let mut settled = self.settled.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut settled = lock(&self.settled);
         settled.extend(paths);
         settled.insert(folder_path.to_owned());
         Ok(())
@@ -375,6 +377,11 @@ fn cannot_open(path: &Path, source: io::Error) -> StorageError {
     let kind = StorageErrorKind::from(&source);
     let location = path.display().to_string();
     StorageError { location, name: String::new(), attempt: Attempt::Open, kind, source: Some(source) }
+}
+
+/// A thread that panicked cannot have left a set between two states.
+fn lock(paths: &Mutex<HashSet<String>>) -> MutexGuard<'_, HashSet<String>> {
+    paths.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn open_in(folder: BorrowedFd<'_>, name: &str, flags: OFlags) -> Result<OwnedFd, Errno> {

@@ -106,13 +106,16 @@ fn temporary_files_and_strangers_are_not_listed() {
 #[test]
 fn temporary_files_of_dead_writers_are_cleared_away_after_a_day() {
     let (_, path, _folder) = store(Ways::Native);
-    let (old, young) = (path.join("packs/01/.tmp-old-1"), path.join("packs/01/.tmp-young-1"));
-    plant(&old, Duration::from_secs(25 * 60 * 60));
-    plant(&young, Duration::from_secs(60 * 60));
+    let leftovers = |name| [1, 2].map(|folder| path.join(format!("packs/0{folder}/.tmp-{name}-1")));
+    let (old, young) = (leftovers("old"), leftovers("young"));
+    old.iter().for_each(|file| plant(file, Duration::from_secs(25 * 60 * 60)));
+    young.iter().for_each(|file| plant(file, Duration::from_secs(60 * 60)));
     let store = LocalStorage::open(&path, Ways::Native).unwrap();
-    assert_eq!(store.put_if_absent(&pack(1, 1), content()).unwrap(), Put::Created);
-    assert!(!old.exists());
-    assert!(young.exists());
+    for folder in [1, 2] {
+        assert_eq!(store.put_if_absent(&pack(folder, 1), content()).unwrap(), Put::Created);
+    }
+    assert!(old.iter().all(|file| !file.exists()));
+    assert!(young.iter().all(|file| file.exists()));
 }
 
 #[test]
