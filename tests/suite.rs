@@ -3,3 +3,4 @@
 mod local;
 mod tree;
 mod codec;
+mod storage;

@@ -12,7 +12,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -43,6 +43,8 @@ pub struct LocalStorage {
     ways: Ways,
     /// Folders (`packs/3f`) whose own entry was flushed by this process.
     settled: Mutex<HashSet<String>>,
+    /// Folders this process has put something in, and cleared of dead writers' temporary files before.
+    swept: Mutex<HashSet<String>>,
     /// Drawn once, so that temporary files of two processes never meet; the counter keeps those of one apart.
     writer: u64,
     temporaries: AtomicU64,
@@ -62,6 +64,9 @@ enum WriteFailure {
     Final(io::Error),
 }
 
+/// Takes a folder, its path and what it holds.
+type Visit<'a> = dyn FnMut(BorrowedFd<'_>, &str, &[FolderEntry]) -> io::Result<()> + 'a;
+
 impl LocalStorage {
     /// Opens the store in an existing folder.
     pub fn open(path: &Path, ways: Ways) -> Result<Self, StorageError> {
@@ -73,8 +78,8 @@ impl LocalStorage {
             Ok::<_, io::Error>((root, writer))
         };
         let (root, writer) = attempt().map_err(|error| cannot_open(path, error))?;
-        let (settled, temporaries) = (Mutex::default(), AtomicU64::new(0));
-        Ok(Self { path: path.to_owned(), root, ways, settled, writer, temporaries })
+        let (settled, swept, temporaries) = (Mutex::default(), Mutex::default(), AtomicU64::new(0));
+        Ok(Self { path: path.to_owned(), root, ways, settled, swept, writer, temporaries })
     }
 
     /// Opens the store in a folder that is created, with those above it, where it does not exist.
@@ -85,25 +90,29 @@ impl LocalStorage {
 
     /// Walks from the root to a folder. What it creates on the way is not flushed.
     fn folder(&self, path: &str, missing: Missing) -> Result<OwnedFd, Errno> {
-        let mut folder = retry_on_intr(|| openat(&self.root, ".", FOLDER, Mode::empty()))?;
-        for part in path.split('/').filter(|part| !part.is_empty()) {
-            folder = match open_in(folder.as_fd(), part, FOLDER) {
+        if path.is_empty() {
+            return open_in(self.root.as_fd(), ".", FOLDER);
+        }
+        let mut folder = None;
+        for part in path.split('/') {
+            let parent = folder.as_ref().map_or(self.root.as_fd(), OwnedFd::as_fd);
+            folder = Some(match open_in(parent, part, FOLDER) {
                 Err(Errno::NOENT) if missing == Missing::Create => {
-                    match retry_on_intr(|| mkdirat(&folder, part, Mode::RWXU)) {
-                        Ok(()) | Err(Errno::EXIST) => open_in(folder.as_fd(), part, FOLDER)?,
+                    match retry_on_intr(|| mkdirat(parent, part, Mode::RWXU)) {
+                        Ok(()) | Err(Errno::EXIST) => open_in(parent, part, FOLDER)?,
                         Err(error) => return Err(error),
                     }
                 }
                 opened => opened?,
-            };
+            });
         }
-        Ok(folder)
+        Ok(folder.expect("because a path that is not empty has a part"))
     }
 
     fn put(&self, name: &ObjectName, content: &[u8]) -> io::Result<Put> {
         let (folder_path, file) = name.folder_and_file();
         let folder = self.folder(folder_path, Missing::Create)?;
-        if !self.is_settled(folder_path) {
+        if lock(&self.swept).insert(folder_path.to_owned()) {
             remove_stale_temporaries(folder.as_fd());
         }
         let put = match self.write_and_publish(folder.as_fd(), file, content) {
@@ -155,7 +164,7 @@ impl LocalStorage {
     }
 
     fn is_settled(&self, folder_path: &str) -> bool {
-        self.settled.lock().unwrap_or_else(PoisonError::into_inner).contains(folder_path)
+        lock(&self.settled).contains(folder_path)
     }
 
     /// Flushes the entries of a folder and of those above it, unless this process did so before.
@@ -173,7 +182,7 @@ impl LocalStorage {
         let separator = if parent_path.is_empty() { "" } else { "/" };
         let paths: Vec<_> = folders.map(|entry| format!("{parent_path}{separator}{}", entry.name)).collect();
         sync_folder(parent.as_fd(), self.ways)?;
-        let mut settled = self.settled.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut settled = lock(&self.settled);
         settled.extend(paths);
         settled.insert(folder_path.to_owned());
         Ok(())
@@ -205,11 +214,7 @@ impl LocalStorage {
     }
 
     /// Visits a folder and those below it, deepest last, as far down as objects lie.
-    fn walk(
-        &self,
-        folder_path: &str,
-        visit: &mut dyn FnMut(BorrowedFd<'_>, &str, &[FolderEntry]) -> io::Result<()>,
-    ) -> io::Result<()> {
+    fn walk(&self, folder_path: &str, visit: &mut Visit<'_>) -> io::Result<()> {
         let folder = match self.folder(folder_path, Missing::Fail) {
             Err(Errno::NOENT) => return Ok(()),
             folder => folder?,
@@ -226,7 +231,7 @@ impl LocalStorage {
         Ok(())
     }
 
-    fn collect(&self, prefix: Prefix) -> io::Result<Vec<StoredObject>> {
+    fn collect(&self, prefix: &Prefix) -> io::Result<Vec<StoredObject>> {
         let mut objects = Vec::new();
         self.walk(prefix.as_str().trim_end_matches('/'), &mut |folder, folder_path, entries| {
             let below = if folder_path.is_empty() { String::new() } else { format!("{folder_path}/") };
@@ -276,7 +281,7 @@ impl Storage for LocalStorage {
         self.read(name, range).map_err(|error| self.error(Attempt::Get, name.as_str(), error))
     }
 
-    fn list(&self, prefix: Prefix) -> Result<Vec<StoredObject>, StorageError> {
+    fn list(&self, prefix: &Prefix) -> Result<Vec<StoredObject>, StorageError> {
         self.collect(prefix).map_err(|error| self.error(Attempt::List, prefix.as_str(), error))
     }
 
@@ -284,7 +289,7 @@ impl Storage for LocalStorage {
         self.remove(name).map_err(|error| self.error(Attempt::Delete, name.as_str(), error.into()))
     }
 
-    fn settle(&self, prefix: Prefix) -> Result<(), StorageError> {
+    fn settle(&self, prefix: &Prefix) -> Result<(), StorageError> {
         let path = prefix.as_str().trim_end_matches('/');
         let flush = &mut |folder: BorrowedFd<'_>, _: &str, _: &[FolderEntry]| sync_folder(folder, self.ways);
         // The folder's own entry counts too, but where there is no folder there is nothing to settle.
@@ -374,6 +379,11 @@ fn cannot_open(path: &Path, source: io::Error) -> StorageError {
     StorageError { location, name: String::new(), attempt: Attempt::Open, kind, source: Some(source) }
 }
 
+/// A thread that panicked cannot have left a set between two states.
+fn lock(paths: &Mutex<HashSet<String>>) -> MutexGuard<'_, HashSet<String>> {
+    paths.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn open_in(folder: BorrowedFd<'_>, name: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
     retry_on_intr(|| openat(folder, name, flags, Mode::empty()))
 }
@@ -394,5 +404,6 @@ fn size_of(stat: &Stat) -> u64 {
 
 fn modified_of(stat: &Stat) -> SystemTime {
     let seconds = Duration::from_secs(stat.st_mtime.unsigned_abs());
-    if stat.st_mtime < 0 { SystemTime::UNIX_EPOCH - seconds } else { SystemTime::UNIX_EPOCH + seconds }
+    let whole = if stat.st_mtime < 0 { SystemTime::UNIX_EPOCH - seconds } else { SystemTime::UNIX_EPOCH + seconds };
+    whole + Duration::from_nanos(stat.st_mtime_nsec)
 }

@@ -89,7 +89,7 @@ impl Storage for MemoryStorage {
         Ok(content.slice(index(range.start)..index(range.end)))
     }
 
-    fn list(&self, prefix: Prefix) -> Result<Vec<StoredObject>, StorageError> {
+    fn list(&self, prefix: &Prefix) -> Result<Vec<StoredObject>, StorageError> {
         let object = |(name, (content, modified)): (&ObjectName, &(Bytes, SystemTime))| StoredObject {
             name: name.clone(),
             size: content.len() as u64,

@@ -15,9 +15,11 @@ use thiserror::Error;
 
 use crate::storage::name::{ObjectName, Prefix};
 
+pub mod faulty;
 pub mod local;
 pub mod memory;
 pub mod name;
+pub mod retry;
 
 /// A store of immutable objects. `Display` is the location shown in errors. Nothing is ever overwritten.
 pub trait Storage: Debug + Display + Send + Sync {
@@ -31,14 +33,14 @@ pub trait Storage: Debug + Display + Send + Sync {
 
     /// All objects under a prefix, sorted by name. Whatever was there during the whole listing is in it; objects
     /// that come or go meanwhile may be. Files that are no objects (unfinished puts among them) are left out.
-    fn list(&self, prefix: Prefix) -> Result<Vec<StoredObject>, StorageError>;
+    fn list(&self, prefix: &Prefix) -> Result<Vec<StoredObject>, StorageError>;
 
     /// Removes an object; one that is not there is fine. A power cut may bring it back.
     fn delete(&self, name: &ObjectName) -> Result<(), StorageError>;
 
     /// Makes what a listing of `prefix` showed survive a power cut, also what others put and had no time to make
     /// durable. Stores that show only what is durable have nothing to do.
-    fn settle(&self, prefix: Prefix) -> Result<(), StorageError> {
+    fn settle(&self, prefix: &Prefix) -> Result<(), StorageError> {
         let _ = prefix;
         Ok(())
     }
@@ -53,7 +55,7 @@ impl<S: Storage + ?Sized> Storage for Arc<S> {
         (**self).get(name, range)
     }
 
-    fn list(&self, prefix: Prefix) -> Result<Vec<StoredObject>, StorageError> {
+    fn list(&self, prefix: &Prefix) -> Result<Vec<StoredObject>, StorageError> {
         (**self).list(prefix)
     }
 
@@ -61,7 +63,7 @@ impl<S: Storage + ?Sized> Storage for Arc<S> {
         (**self).delete(name)
     }
 
-    fn settle(&self, prefix: Prefix) -> Result<(), StorageError> {
+    fn settle(&self, prefix: &Prefix) -> Result<(), StorageError> {
         (**self).settle(prefix)
     }
 }
@@ -149,7 +151,7 @@ impl Display for Attempt {
 
 /// A store did not do what it was asked to.
 #[derive(Debug, Error)]
-#[error("cannot {attempt} {name:?} in {location}: {kind}")]
+#[error("cannot {attempt} {}: {kind}", place(location, name))]
 pub struct StorageError {
     /// The store, as its `Display` says.
     pub location: String,
@@ -161,6 +163,10 @@ pub struct StorageError {
     pub kind: StorageErrorKind,
     /// What the system or the service said.
     pub source: Option<io::Error>,
+}
+
+fn place(location: &str, name: &str) -> String {
+    if name.is_empty() { location.to_owned() } else { format!("{name} in {location}") }
 }
 
 impl StorageError {
