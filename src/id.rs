@@ -108,6 +108,10 @@ id_type!(
     RepositoryId, 16
 );
 id_type!(
+    /// A key slot: one way to unlock a repository. Random; it is the slot's name under `keys/`.
+    SlotId, 16
+);
+id_type!(
     /// A writing session, 128 random bits; the snapshot it commits has the same id.
     SessionId, 16
 );

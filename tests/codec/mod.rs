@@ -2,6 +2,10 @@
 
 mod chunk;
 mod compress;
+mod encode;
+mod hash;
+mod key;
+mod seal;
 
 /// Pseudo-random bytes that are the same on every run.
 fn noise(seed: &str, length: usize) -> Vec<u8> {
