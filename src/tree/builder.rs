@@ -65,7 +65,7 @@ impl<S: PageSink> TreeBuilder<S> {
                     self.push(entry)?;
                     position.skip();
                 }
-                Head::Page { level, link, last_of_level: false } if self.takes_whole(level) => {
+                Head::Page { level, link, end: Some(_) } if self.takes_whole(level) => {
                     self.push_page(level, link)?;
                     position.skip();
                 }

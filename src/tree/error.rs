@@ -41,6 +41,13 @@ pub enum TreeError {
         #[source]
         fault: EntryFault,
     },
+    /// A list of pieces that the format does not allow.
+    #[error("the content cannot be stored")]
+    Content {
+        /// What is wrong with it.
+        #[source]
+        fault: EntryFault,
+    },
     /// A page or list grew past what the format allows.
     #[error("a page cannot be encoded")]
     Encode(#[from] EncodeError),
@@ -83,6 +90,9 @@ pub enum PageFault {
         /// What its items add up to.
         actual: u64,
     },
+    /// Its items are empty, or stand for more bytes than fit in 64 bits.
+    #[error("its pieces are empty, or longer than any file")]
+    SizeOverflow,
     /// The number of pieces below a chunk-list page is not what stands above it.
     #[error("it holds {actual} pieces, not {expected}")]
     Pieces {

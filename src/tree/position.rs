@@ -26,8 +26,8 @@ pub(super) enum Head<'a> {
         level: u8,
         /// What its parent says of it.
         link: &'a PageLink,
-        /// Whether no page of its level comes after it.
-        last_of_level: bool,
+        /// First path of what comes after it; `None` if it is the last page of its level.
+        end: Option<&'a EntryPath>,
     },
     /// An entry.
     Entry(&'a Entry),
@@ -82,14 +82,13 @@ impl<S: PageSource> Position<S> {
         while self.frames.len() > 1 && self.frames.last().is_some_and(|frame| frame.next == frame.links.len()) {
             self.frames.pop();
         }
-        let Some((frame, above)) = self.frames.split_last() else {
+        let Some(frame) = self.frames.last() else {
             return if self.root_read { Head::End } else { Head::Root };
         };
         match frame.links.get(frame.next) {
             Some(link) => {
-                let last_of_level =
-                    frame.next + 1 == frame.links.len() && above.iter().all(|frame| frame.next == frame.links.len());
-                Head::Page { level: frame.level - 1, link, last_of_level }
+                let end = frame.links.get(frame.next + 1).map(|next| &next.first).or(frame.end.as_ref());
+                Head::Page { level: frame.level - 1, link, end }
             }
             None => Head::End,
         }
@@ -122,11 +121,9 @@ impl<S: PageSource> Position<S> {
                 self.enter(page, None);
                 Ok(())
             }
-            Head::Page { level, link, .. } => {
-                let link = link.clone();
-                let frame = self.frames.last_mut().expect("because the page ahead stands in a frame");
-                frame.next += 1;
-                let end = frame.links.get(frame.next).map(|next| &next.first).or(frame.end.as_ref()).cloned();
+            Head::Page { level, link, end } => {
+                let (link, end) = (link.clone(), end.cloned());
+                self.skip();
                 let page = read(&self.source, &link.id)?;
                 check_place(&page, level, &link, end.as_ref())
                     .map_err(|fault| TreeError::Malformed { id: link.id, fault })?;

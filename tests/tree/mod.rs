@@ -1,5 +1,8 @@
 //! Trees as a caller sees them: maps in, pages out, and the same map back.
 
 mod cursor;
+mod diff;
 mod generate;
+mod list;
+mod part;
 mod root;
