@@ -49,7 +49,10 @@ mod tests {
     #[test]
     fn quotes_keep_words_together() {
         let words = |line| split_words(line).map(|words| words.join("|"));
-        assert_eq!(words(r#"pass show 'my repo' "a b\"c" d\ e ''"#).as_deref(), Some(r#"pass|show|my repo|a b"c|d e|"#));
+        assert_eq!(
+            words(r#"pass show 'my repo' "a b\"c" d\ e ''"#).as_deref(),
+            Some(r#"pass|show|my repo|a b"c|d e|"#)
+        );
         assert_eq!(words("  "), Some(String::new()));
         assert_eq!(words("'open"), None);
         assert_eq!(words(r"end\"), None);

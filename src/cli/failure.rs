@@ -129,7 +129,9 @@ impl From<ReferenceError> for Failure {
             ReferenceError::Ambiguous { .. } => {
                 Self::of(ExitStatus::Failed, &error).with_hint("give more digits of the one that is meant")
             }
-            ReferenceError::Empty => Self::of(ExitStatus::Failed, &error).with_hint("`snap backup PATH` makes the first"),
+            ReferenceError::Empty => {
+                Self::of(ExitStatus::Failed, &error).with_hint("`snap backup PATH` makes the first")
+            }
             ReferenceError::NotFound { .. } | ReferenceError::TooFarBack { .. } => {
                 Self::of(ExitStatus::Failed, &error).with_hint("`snap snapshots` lists what there is")
             }

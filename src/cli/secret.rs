@@ -13,11 +13,11 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 use crate::cli::child;
-use crate::cli::config::{Origin, Settings};
+use crate::cli::config::Settings;
+use crate::cli::config::value::Origin;
 use crate::cli::environment::Environment;
 use crate::cli::exit::ExitStatus;
 use crate::cli::failure::Failure;
-use crate::cli::text;
 
 /// Longest secret that is read; a file that is longer is the wrong file.
 const SECRET_SIZE_MAX: u64 = 64 * 1024;
@@ -110,6 +110,9 @@ pub enum SecretError {
     /// The two answers differ.
     #[error("the two passwords differ")]
     Mismatch,
+    /// The user left at the prompt.
+    #[error("interrupted at the prompt")]
+    Interrupted,
     /// No source is given and nobody can be asked.
     #[error("no password is given, and there is no terminal to ask for it")]
     NobodyToAsk,
@@ -120,8 +123,10 @@ impl From<SecretError> for Failure {
         match &error {
             SecretError::NobodyToAsk => Self::of(ExitStatus::WrongPassword, &error)
                 .with_hint("set SNAP_PASSWORD_COMMAND or SNAP_PASSWORD_FILE, or give --password-file or --key-file"),
-            SecretError::Empty { .. } => Self::of(ExitStatus::WrongPassword, &error)
-                .with_hint("--insecure-no-password takes an empty password"),
+            SecretError::Empty { .. } => {
+                Self::of(ExitStatus::WrongPassword, &error).with_hint("--insecure-no-password takes an empty password")
+            }
+            SecretError::Interrupted => Self::of(ExitStatus::Interrupted, &error),
             _ => Self::of(ExitStatus::WrongPassword, &error),
         }
     }
@@ -253,10 +258,12 @@ fn read_all(reader: impl Read, place: &str) -> Result<Zeroizing<String>, SecretE
 }
 
 fn ask(question: &str) -> Result<Zeroizing<String>, SecretError> {
-    if !io::stdin().is_terminal() {
+    if !io::stdin().is_terminal() && !io::stderr().is_terminal() {
         return Err(SecretError::NobodyToAsk);
     }
-    rpassword::prompt_password(text::harmless(question))
-        .map(Zeroizing::new)
-        .map_err(|source| SecretError::Unreadable { place: "the terminal".to_owned(), source })
+    rpassword::prompt_password(question).map(Zeroizing::new).map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied => SecretError::NobodyToAsk,
+        io::ErrorKind::Interrupted => SecretError::Interrupted,
+        _ => SecretError::Unreadable { place: "the terminal".to_owned(), source },
+    })
 }

@@ -100,7 +100,9 @@ impl fmt::Display for Notice {
             Self::SeriesChosen { series, others } => {
                 write!(f, "took the series {series}; there is also {}", others.join(", "))
             }
-            Self::OtherHost { host, chosen } => write!(f, "nothing was captured on {host}; took a snapshot of {chosen}"),
+            Self::OtherHost { host, chosen } => {
+                write!(f, "nothing was captured on {host}; took a snapshot of {chosen}")
+            }
         }
     }
 }

@@ -1,0 +1,38 @@
+//! `snap init`: makes a repository where there is none.
+//!
+//! The key of the embedded default is drawn here too; what a repository consists of is `repository`'s business.
+
+use crate::cli::context::Context;
+use crate::cli::exit::ExitStatus;
+use crate::cli::failure::Failure;
+
+/// Makes a new repository
+///
+/// With no --repo this is the default one in your data folder, opened by a random key in your configuration folder; write
+/// its recovery words down (`snap key words`). Elsewhere the password is asked for twice, or taken from where the options
+/// below say.
+///
+/// Examples:
+///   snap init
+///   snap init -r /mnt/disk/backup
+///   snap init -r /mnt/disk/backup --key-file ~/.config/snap/key
+///
+/// Exit codes:
+///   0 done · 1 failed · 2 usage · 11 there is a repository already · 12 no usable password
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct Args {
+    /// Name of the first key slot
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub label: String,
+}
+
+/// Runs the command.
+pub fn run(arguments: &Args, context: &Context) -> Result<ExitStatus, Failure> {
+    unwired(arguments, context)
+}
+
+/// Stands in for the operation until it is wired.
+fn unwired(_arguments: &Args, _context: &Context) -> Result<ExitStatus, Failure> {
+    Err(Failure::not_wired("init"))
+}

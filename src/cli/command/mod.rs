@@ -1,0 +1,19 @@
+//! One command a file: `Args`, whose doc comments are its help, and `run`, which calls one operation and prints.
+//!
+//! A command holds no logic of its own; what two commands need stands in `cli`, what is worth a test below it.
+
+pub mod backup;
+pub mod cat;
+pub mod check;
+pub mod completions;
+pub mod config;
+pub mod diff;
+pub mod find;
+pub mod init;
+pub mod key;
+pub mod ls;
+pub mod man;
+pub mod restore;
+pub mod snapshots;
+pub mod stats;
+pub mod tag;

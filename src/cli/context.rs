@@ -1,0 +1,150 @@
+//! What every command is given: stdout, the configuration, the environment, signals, colours and the watch.
+//!
+//! A command parses its arguments, takes what it needs from here, calls one operation and prints.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::cli::arguments::{Globals, Talk};
+use crate::cli::color::{Palette, Stream, When};
+use crate::cli::config::Settings;
+use crate::cli::environment::Environment;
+use crate::cli::exit::ExitStatus;
+use crate::cli::failure::Failure;
+use crate::cli::location::{KeyPresence, Location, Plan, RepositoryPresence, WhenAbsent};
+use crate::cli::output::{Form, Output};
+use crate::cli::secret::{EmptyPassword, Secret, SecretSource};
+use crate::cli::signal::Signals;
+use crate::cli::watch::{Counts, Face, Items, Watch, say};
+use crate::operation::reference::Scope;
+
+/// What every command is given.
+pub struct Context {
+    /// Stdout.
+    pub output: Arc<Output>,
+    /// The configuration in force.
+    pub settings: Settings,
+    /// Variables, folders, the host.
+    pub environment: Environment,
+    /// Colours of stdout.
+    pub palette: Palette,
+    signals: Signals,
+    globals: Globals,
+}
+
+/// A repository and what opens it.
+#[derive(Debug)]
+pub struct Access {
+    /// Where it is.
+    pub location: Location,
+    /// What is to be done first.
+    pub plan: Plan,
+    /// What opens it; absent where a key is to be drawn for it.
+    pub secret: Option<Secret>,
+}
+
+impl Context {
+    /// All of it, for one run.
+    pub fn new(output: Arc<Output>, settings: Settings, environment: Environment, globals: Globals) -> Self {
+        let when = match settings.text("color") {
+            Some("always") => When::Always,
+            Some("never") => When::Never,
+            _ => When::Auto,
+        };
+        let stream = if output.is_terminal() { Stream::Terminal } else { Stream::Other };
+        let palette = Palette::choose(when, &environment, stream);
+        Self { output, settings, environment, palette, signals: Signals::default(), globals }
+    }
+
+    /// Begins a long operation: takes signals over, says hello in JSON and shows progress until [`Context::end`].
+    pub fn begin(&self, command: &str, items: Items) -> Result<Watch, Failure> {
+        self.signals
+            .take_over()
+            .map_err(|error| Failure::of(ExitStatus::Failed, &error).while_doing("cannot watch for signals"))?;
+        self.output.hello(command)?;
+        let items = if self.globals.talk() == Talk::Verbose { Items::Shown } else { items };
+        Ok(Watch::begin(Arc::clone(&self.output), self.signals.clone(), self.face(), items))
+    }
+
+    /// Ends a long operation: the status is that of the signal if one came, else incomplete where things failed.
+    pub fn end(&self, watch: Watch) -> (ExitStatus, Counts) {
+        let stop = watch.stop_requested();
+        let counts = watch.end();
+        let finished = if counts.failures > 0 { ExitStatus::Incomplete } else { ExitStatus::Done };
+        (stop.unwrap_or(finished), counts)
+    }
+
+    fn face(&self) -> Face {
+        match (self.output.form(), Stream::of(&std::io::stderr())) {
+            _ if self.globals.hides_progress() => Face::Hidden,
+            (Form::Json, _) => Face::Json,
+            (Form::Human, Stream::Terminal) => Face::Block,
+            (Form::Human, Stream::Other) => Face::Lines,
+        }
+    }
+
+    /// The repository that is meant, what is to be done first, and what opens it.
+    pub fn access(&self, when_absent: WhenAbsent) -> Result<Access, Failure> {
+        let location = Location::choose(&self.settings, &self.environment)?;
+        let source = self.secret_source(&location);
+        let key = match source {
+            SecretSource::KeyFile(_) => location.key_presence(),
+            _ => crate::cli::location::Presence::There,
+        };
+        let plan = location.plan(RepositoryPresence(location.presence()), KeyPresence(key), when_absent)?;
+        let secret = match plan {
+            Plan::Open => Some(source.read(&self.environment, self.globals.empty_password())?),
+            Plan::Create => Some(source.read_new(&self.environment, self.globals.empty_password())?),
+            Plan::CreateWithKey => None,
+        };
+        Ok(Access { location, plan, secret })
+    }
+
+    /// Where the secret of this repository comes from: what the user gave, else the default's own key, else a question.
+    pub fn secret_source(&self, location: &Location) -> SecretSource {
+        match (SecretSource::choose(&self.settings, &self.environment), location) {
+            (SecretSource::Prompt, Location::Embedded { key_file, .. }) => SecretSource::KeyFile(key_file.clone()),
+            (given, _) => given,
+        }
+    }
+
+    /// Whether `--insecure-no-password` was given.
+    pub fn empty_password(&self) -> EmptyPassword {
+        self.globals.empty_password()
+    }
+
+    /// Where to keep what can be had again.
+    pub fn cache_folder(&self) -> Option<PathBuf> {
+        self.settings.path("cache-dir").map(PathBuf::from).or_else(|| self.environment.cache_folder())
+    }
+
+    /// The name of this machine in snapshots.
+    pub fn host(&self) -> &str {
+        self.settings.text("host").unwrap_or(&self.environment.host)
+    }
+
+    /// Which snapshots a reference without a series means.
+    pub fn scope(&self) -> Scope {
+        match self.settings.text("series") {
+            Some(series) => Scope::Series(series.to_owned()),
+            None => Scope::Host(self.host().to_owned()),
+        }
+    }
+
+    /// Tells the user something on stderr, unless `--quiet`; a `warning` line in JSON.
+    pub fn notice(&self, message: &str) -> Result<(), Failure> {
+        match self.output.form() {
+            Form::Json => self.output.json_line(&serde_json::json!({ "type": "warning", "message": message })),
+            Form::Human if self.globals.talk() == Talk::Quiet => Ok(()),
+            Form::Human => {
+                say(&format!("snap: {}", crate::cli::text::harmless(message)));
+                Ok(())
+            }
+        }
+    }
+
+    /// How much the user wants to hear.
+    pub fn talk(&self) -> Talk {
+        self.globals.talk()
+    }
+}

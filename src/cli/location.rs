@@ -1,0 +1,273 @@
+//! Which repository is meant, and what may be made where there is none.
+//!
+//! A repository that is named must exist, or `--init` be given; the embedded default comes into being on first use, with
+//! a random key beside it. Opening and creating are `repository`'s business.
+
+use std::fmt;
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+use crate::cli::config::Settings;
+use crate::cli::config::value::Value;
+use crate::cli::environment::Environment;
+use crate::cli::exit::ExitStatus;
+use crate::cli::failure::Failure;
+
+/// Where a repository is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Location {
+    /// A folder that the user named.
+    Path(PathBuf),
+    /// The user's own default, with its key.
+    Embedded {
+        /// The folder.
+        repository: PathBuf,
+        /// The key file that opens it.
+        key_file: PathBuf,
+    },
+}
+
+/// A repository that cannot be located, or must not be made.
+#[derive(Debug, Error)]
+pub enum LocationError {
+    /// An address of a kind that this version does not know.
+    #[error("{address} is not a folder: this version keeps repositories in folders only")]
+    NotInThisVersion {
+        /// What was given.
+        address: String,
+    },
+    /// No repository is named and the user has no folder for a default.
+    #[error("no repository is named, and without HOME there is no place for the default one")]
+    NoHome,
+    /// A repository is named but there is none.
+    #[error("there is no repository at {location}")]
+    Absent {
+        /// Where.
+        location: Location,
+    },
+    /// The default repository is there but its key is gone.
+    #[error("the key {} of the repository {} is missing", key_file.display(), repository.display())]
+    KeyMissing {
+        /// The folder.
+        repository: PathBuf,
+        /// The file that is missing.
+        key_file: PathBuf,
+    },
+    /// The key file cannot be made.
+    #[error("cannot create the key file {}", key_file.display())]
+    KeyNotCreated {
+        /// Which.
+        key_file: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl From<LocationError> for Failure {
+    fn from(error: LocationError) -> Self {
+        let status = match &error {
+            LocationError::NotInThisVersion { .. } | LocationError::NoHome => ExitStatus::Usage,
+            LocationError::Absent { .. } => ExitStatus::NoRepository,
+            LocationError::KeyMissing { .. } => ExitStatus::WrongPassword,
+            LocationError::KeyNotCreated { .. } => ExitStatus::Failed,
+        };
+        let failure = Self::of(status, &error);
+        match error {
+            LocationError::NoHome => failure.with_hint("name one with --repo or SNAP_REPOSITORY"),
+            LocationError::Absent { location: Location::Path(_) } => {
+                failure.with_hint("`snap init` or `snap backup --init` makes one there")
+            }
+            LocationError::Absent { .. } => failure.with_hint("the first `snap backup PATH` makes it"),
+            LocationError::KeyMissing { .. } => {
+                failure.with_hint("put the key file back, or make it from its recovery words")
+            }
+            _ => failure,
+        }
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.path().display().fmt(f)
+    }
+}
+
+/// What a command does where there is no repository.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhenAbsent {
+    /// It needs one.
+    Refuse,
+    /// The default comes into being; one that is named does not (`backup`).
+    CreateDefault,
+    /// It comes into being wherever it is (`backup --init`, `init`).
+    Create,
+}
+
+/// What is to be done before a repository is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Plan {
+    /// Open it.
+    Open,
+    /// Create it, with a key that exists or the user's password.
+    Create,
+    /// Draw a key, then create it.
+    CreateWithKey,
+}
+
+/// Whether something is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// It is.
+    There,
+    /// It is not.
+    Absent,
+}
+
+impl Location {
+    /// The repository that the configuration names, or the embedded default.
+    pub fn choose(settings: &Settings, environment: &Environment) -> Result<Self, LocationError> {
+        match settings.value("repository") {
+            Some((Value::Path(path), _)) => Ok(Self::Path(path.clone())),
+            Some((Value::Text(address), _)) => Self::of_address(address),
+            _ => Self::embedded(environment).ok_or(LocationError::NoHome),
+        }
+    }
+
+    fn of_address(address: &str) -> Result<Self, LocationError> {
+        match address.strip_prefix("file://") {
+            Some(path) if path.starts_with('/') => Ok(Self::Path(PathBuf::from(path))),
+            _ => Err(LocationError::NotInThisVersion { address: address.to_owned() }),
+        }
+    }
+
+    /// The user's own default.
+    pub fn embedded(environment: &Environment) -> Option<Self> {
+        Some(Self::Embedded {
+            repository: environment.data_folder()?.join("repository"),
+            key_file: environment.configuration_folder()?.join("key"),
+        })
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Path(path) | Self::Embedded { repository: path, .. } => path,
+        }
+    }
+
+    /// Whether a repository is in the folder, even one whose first copy of its configuration is lost.
+    pub fn presence(&self) -> Presence {
+        let is_there = ["config", "config.copy"].iter().any(|name| self.path().join(name).exists());
+        if is_there { Presence::There } else { Presence::Absent }
+    }
+
+    /// Whether the embedded default's key is there; a named repository brings its own secret.
+    pub fn key_presence(&self) -> Presence {
+        match self {
+            Self::Embedded { key_file, .. } if !key_file.exists() => Presence::Absent,
+            _ => Presence::There,
+        }
+    }
+
+    /// What is to be done first. A lost key is never replaced: the repository would stay shut for ever.
+    pub fn plan(
+        &self,
+        repository: RepositoryPresence,
+        key: KeyPresence,
+        when_absent: WhenAbsent,
+    ) -> Result<Plan, LocationError> {
+        match (self, repository.0, when_absent) {
+            (Self::Embedded { repository, key_file }, Presence::There, _) if key.0 == Presence::Absent => {
+                let (repository, key_file) = (repository.clone(), key_file.clone());
+                Err(LocationError::KeyMissing { repository, key_file })
+            }
+            (_, Presence::There, _) => Ok(Plan::Open),
+            (Self::Embedded { .. }, Presence::Absent, WhenAbsent::CreateDefault | WhenAbsent::Create) => {
+                Ok(if key.0 == Presence::There { Plan::Create } else { Plan::CreateWithKey })
+            }
+            (Self::Path(_), Presence::Absent, WhenAbsent::Create) => Ok(Plan::Create),
+            (_, Presence::Absent, _) => Err(LocationError::Absent { location: self.clone() }),
+        }
+    }
+}
+
+/// Whether the repository is there.
+#[derive(Clone, Copy, Debug)]
+pub struct RepositoryPresence(pub Presence);
+
+/// Whether its key is there.
+#[derive(Clone, Copy, Debug)]
+pub struct KeyPresence(pub Presence);
+
+/// Writes a key file that did not exist (mode 0600, its folder 0700), durably: one line of 64 hex digits.
+pub fn create_key_file(key_file: &Path, key: &[u8; 32]) -> Result<(), LocationError> {
+    let write = || {
+        if let Some(folder) = key_file.parent() {
+            fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        }
+        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(key_file)?;
+        let line = Zeroizing::new(hex::encode(key) + "\n");
+        file.write_all(line.as_bytes())?;
+        file.sync_all()?;
+        key_file.parent().map_or(Ok(()), |folder| fs::File::open(folder)?.sync_all())
+    };
+    write().map_err(|source| LocationError::KeyNotCreated { key_file: key_file.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        KeyPresence, Location, LocationError, Plan, Presence, RepositoryPresence, WhenAbsent, create_key_file,
+    };
+    use crate::cli::config::value::Value;
+    use crate::cli::config::{Flag, Settings};
+    use crate::cli::environment::Environment;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn plan(location: &Location, there: [bool; 2], when: WhenAbsent) -> Result<Plan, LocationError> {
+        let [repository, key] = there.map(|is| if is { Presence::There } else { Presence::Absent });
+        location.plan(RepositoryPresence(repository), KeyPresence(key), when)
+    }
+
+    #[test]
+    fn the_default_comes_into_being_on_first_use_and_a_named_one_only_when_told() {
+        let embedded = Location::embedded(&Environment::for_test(&[("HOME", "/home/me")])).expect("there is a home");
+        let named = Location::Path("/srv/backup".into());
+        assert_eq!(embedded.to_string(), "/home/me/.local/share/snap/repository");
+        let first = plan(&embedded, [false, false], WhenAbsent::CreateDefault).expect("it may");
+        assert_eq!(first, Plan::CreateWithKey);
+        assert_eq!(plan(&embedded, [false, true], WhenAbsent::CreateDefault).expect("it may"), Plan::Create);
+        assert_eq!(plan(&named, [false, true], WhenAbsent::Create).expect("it may"), Plan::Create);
+        assert_eq!(plan(&named, [true, true], WhenAbsent::Refuse).expect("it is there"), Plan::Open);
+        for (location, when) in [(&named, WhenAbsent::CreateDefault), (&embedded, WhenAbsent::Refuse)] {
+            assert!(matches!(plan(location, [false, true], when), Err(LocationError::Absent { .. })));
+        }
+    }
+
+    #[test]
+    fn a_lost_key_is_never_replaced() {
+        let embedded = Location::embedded(&Environment::for_test(&[("HOME", "/home/me")])).expect("there is a home");
+        let lost = plan(&embedded, [true, false], WhenAbsent::Create);
+        assert!(matches!(lost, Err(LocationError::KeyMissing { .. })));
+        let folder = tempfile::tempdir().expect("a folder");
+        let key_file = folder.path().join("deep/key");
+        create_key_file(&key_file, &[7; 32]).expect("it is new");
+        assert!(create_key_file(&key_file, &[8; 32]).is_err());
+        assert_eq!(std::fs::read_to_string(&key_file).expect("read"), "07".repeat(32) + "\n");
+        assert_eq!(key_file.metadata().expect("there").permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn an_address_of_a_later_version_is_refused_by_name() {
+        let flag = Flag { key: "repository", flag: "--repo", value: Value::Text("s3://b/p".into()) };
+        let environment = Environment::for_test(&[]);
+        let settings = Settings::load(&environment, None, vec![flag]).expect("valid");
+        let error = Location::choose(&settings, &environment).expect_err("not in this version");
+        assert!(error.to_string().contains("s3://b/p"));
+    }
+}
