@@ -1,6 +1,6 @@
 //! One test binary.
 
-mod local;
-mod tree;
 mod codec;
+mod local;
 mod storage;
+mod tree;

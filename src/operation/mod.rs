@@ -5,6 +5,4 @@
 pub mod backup;
 pub mod pages;
 pub mod reference;
-//! What a user asks for, one verb a file: reads and writes the floors below, prints nothing.
-
 pub mod target;

@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 use crate::codec::compress::CompressError;
-use crate::codec::key::KeyError;
+use crate::codec::key::slot::KeyError;
 use crate::id::PackId;
 use crate::storage::StorageError;
 use crate::storage::name::ObjectName;
@@ -56,6 +56,9 @@ pub enum RepositoryError {
         /// What is wrong with the last of them.
         reason: String,
     },
+    /// Removing the slot would leave none that opens the repository.
+    #[error("this is the last key slot that can be read: without it nothing would open the repository")]
+    LastKey,
     /// A key could not be made or used.
     #[error(transparent)]
     Key(#[from] KeyError),

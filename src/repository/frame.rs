@@ -217,16 +217,4 @@ fn split_chunks(plain: &[u8], chunk_count: u32) -> Option<FrameChunks<'_>> {
     (sum == content.len() as u64).then_some(FrameChunks { content, lengths })
 }
 
-/// What a frame's own sealed header says, for finding frames without a directory: stored and plain length, method.
-pub(crate) fn open_frame_head(keys: &PackKeys, number: u64, head: &[u8]) -> Option<(Method, u32, u32)> {
-    if head.len() < FRAME_HEAD_SIZE || head[..8] != keys.sync_word(number) {
-        return None;
-    }
-    let mut header = head[8..FRAME_HEAD_SIZE].to_vec();
-    let nonce = NonceCounter { number, part: HEADER_PART };
-    let header = keys.seal.open_in_place(nonce, &keys.associated, &mut header).ok()?;
-    let word = |at: usize| u32::from_le_bytes(header[at..at + 4].try_into().expect("because the slice has 4 bytes"));
-    Some((Method::from_number(word(0))?, word(4), word(8)))
-}
-
 const _: () = assert!(FRAME_OVERHEAD == FRAME_HEAD_SIZE + TAG_SIZE);

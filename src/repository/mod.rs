@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::codec::key::{Keys, RootSecret};
-use crate::id::RepositoryId;
-use crate::repository::cache::IndexCache;
+use crate::id::{RepositoryId, SlotId};
+use crate::repository::index::cache::IndexCache;
 use crate::repository::config::{Config, UnverifiedConfig};
 use crate::repository::error::RepositoryError;
 use crate::repository::keyring::{Opener, unlock};
@@ -17,7 +17,6 @@ use crate::repository::random::random_bytes;
 use crate::storage::name::{ObjectName, Prefix};
 use crate::storage::{ByteRange, Put, Storage, StorageError, StorageErrorKind};
 
-pub mod cache;
 pub mod config;
 pub mod error;
 mod frame;
@@ -41,15 +40,16 @@ pub struct Repository {
     config: Config,
     keys: Keys,
     roots: Vec<RootSecret>,
+    opened_with: Option<SlotId>,
     cache: IndexCache,
     notices: Vec<RepositoryError>,
 }
 
 impl Repository {
-    /// Makes a repository that opens with what `openers` hold, one key slot each.
+    /// Makes a repository that opens with what `openers` hold, one key slot each, under the label beside it.
     pub fn init(
         storage: Arc<dyn Storage>,
-        openers: &[Opener],
+        openers: &[(Opener, &str)],
         created: jiff::Timestamp,
         cache_root: Option<PathBuf>,
     ) -> Result<Self, RepositoryError> {
@@ -61,7 +61,7 @@ impl Repository {
             }
         }
         let config = Config::new(RepositoryId(random_bytes()?), created);
-        let roots = vec![RootSecret::generate()?];
+        let roots = vec![RootSecret::random()];
         let keys = Keys::derive(&roots[0]);
         let repository = Self {
             cache: cache_of(cache_root, config.id),
@@ -69,10 +69,11 @@ impl Repository {
             config,
             keys,
             roots,
+            opened_with: None,
             notices: Vec::new(),
         };
-        for opener in openers {
-            repository.add_key(opener, created)?;
+        for (opener, label) in openers {
+            repository.add_key(opener, label, created)?;
         }
         repository.put_reserve()?;
         // The config comes last: without it there is no repository, and `init` can be run again.
@@ -92,11 +93,11 @@ impl Repository {
         cache_root: Option<PathBuf>,
     ) -> Result<Self, RepositoryError> {
         let (unverified, mut notices) = read_config(storage.as_ref())?;
-        let roots = unlock(storage.as_ref(), unverified.config.id, opener, &mut notices)?;
+        let (slot, roots) = unlock(storage.as_ref(), unverified.config.id, opener, &mut notices)?;
         let keys = Keys::derive(&roots[0]);
         let config = unverified.verify(&keys.config)?;
         let cache = cache_of(cache_root, config.id);
-        Ok(Self { storage, config, keys, roots, cache, notices })
+        Ok(Self { storage, config, keys, roots, opened_with: Some(slot), cache, notices })
     }
 
     /// Whether there is a repository, by its `config` or the copy of it.
@@ -167,7 +168,7 @@ impl Repository {
     /// Refuses where a pruner of a newer program was at work, whose records this one does not know.
     fn refuse_generations(&self) -> Result<(), RepositoryError> {
         self.config.writable()?;
-        match self.storage.list(Prefix::Generations)?.first() {
+        match self.storage.list(&Prefix::Generations)?.first() {
             None => Ok(()),
             Some(object) => Err(RepositoryError::NewerFormat {
                 what: object.name.to_string(),

@@ -33,7 +33,7 @@ const TAIL_SIZE: u64 = 64 * 1024;
 impl Repository {
     /// Opens the index. Damaged parts are set aside and returned; what they named is read from the packs themselves.
     pub fn index(&self) -> Result<(Index, Vec<RepositoryError>), RepositoryError> {
-        let objects = self.storage.list(Prefix::Index)?;
+        let objects = self.storage.list(&Prefix::Index)?;
         let deltas = objects.iter().filter(|object| object.name.index_delta_parts().is_some());
         let names: Vec<String> = deltas.map(|object| object.name.to_string()).collect();
         Index::open(&names, self, self.cache())
@@ -112,7 +112,7 @@ impl DeltaSource for Repository {
 
     fn packs_beside(&self, named: &dyn Fn(&PackId) -> bool) -> Result<Vec<PackRecord>, RepositoryError> {
         let mut records = Vec::new();
-        for object in self.storage.list(Prefix::Packs)? {
+        for object in self.storage.list(&Prefix::Packs)? {
             let Some(pack) = object.name.pack_id().filter(|pack| !named(pack)) else { continue };
             match self.read_directory(&pack, object.size) {
                 Ok(record) => records.push(record),

@@ -23,7 +23,7 @@ use crate::repository::random::random_bytes;
 use crate::repository::snapshot::CommitCell;
 use crate::repository::upload::Uploads;
 use crate::resource::SnapshotRecord;
-use crate::storage::name::ObjectName;
+use crate::storage::name::{ObjectName, Prefix};
 
 /// How often a session shows that it lives, well within the six hours a pruner waits.
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(3600);
@@ -116,6 +116,10 @@ impl Session {
             let _created = repository.put_object(&ObjectName::session(&id), &document)?;
         }
         repository.refuse_generations()?;
+        if mode == Mode::Write {
+            // What is deduplicated against must not be lost in a power cut that our own packs survive.
+            repository.storage().settle(&Prefix::Index)?;
+        }
         let (index, damaged) = repository.index()?;
         let epoch = 0;
         Ok(Self {

@@ -10,7 +10,7 @@ use crate::repository::Repository;
 use crate::repository::error::RepositoryError;
 use crate::resource::SnapshotRecord;
 use crate::storage::name::{ObjectName, Prefix};
-use crate::storage::{ByteRange, Put, StorageErrorKind};
+use crate::storage::{Put, StorageErrorKind};
 
 /// A snapshot that counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,10 +48,10 @@ impl Repository {
     /// Reads every commit cell that is not forgotten.
     pub fn snapshots(&self) -> Result<Snapshots, RepositoryError> {
         let forgotten: Vec<SnapshotId> =
-            self.storage.list(Prefix::Forgets)?.iter().filter_map(|object| object.name.forget_mark_id()).collect();
+            self.storage.list(&Prefix::Forgets)?.iter().filter_map(|object| object.name.forget_mark_id()).collect();
         let cells: Vec<SnapshotId> = self
             .storage
-            .list(Prefix::Cells)?
+            .list(&Prefix::Cells)?
             .iter()
             .filter_map(|object| object.name.commit_cell_id())
             .filter(|id| !forgotten.contains(id))
@@ -95,15 +95,6 @@ impl Repository {
             // Our own cell after a lost reply is a success; anything else was decided by a pruner.
             Put::Exists if self.read_cell(id)? == *cell => Ok(()),
             Put::Exists => Err(RepositoryError::Revoked),
-        }
-    }
-
-    /// How many bytes an object has, or nothing where it is not there.
-    pub(crate) fn object_exists(&self, name: &ObjectName) -> Result<bool, RepositoryError> {
-        match self.storage.get(name, ByteRange::From { offset: 0, length: 0 }) {
-            Ok(_) => Ok(true),
-            Err(error) if error.kind == StorageErrorKind::NotFound => Ok(false),
-            Err(error) => Err(error.into()),
         }
     }
 }

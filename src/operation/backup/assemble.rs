@@ -104,8 +104,7 @@ impl Assembler<'_, '_, '_> {
             while let Some(captured) = early.remove(&next) {
                 self.take(captured)?;
                 next += 1;
-                // The planner may have ended.
-                drop(tokens.try_send(()));
+                let _planner_may_have_ended = tokens.try_send(());
             }
         }
         // Results are missing only where a worker failed, which is then the error of the run.

@@ -177,7 +177,7 @@ impl<'w> ContentWriter<'w> {
         if pieces.len() <= Content::PIECES_MAX {
             return Ok(Content::Pieces { profile, pieces });
         }
-        let mut list = ListBuilder::new(profile, self.pages()?);
+        let mut list = ListBuilder::new(self.pages()?, profile);
         for piece in pieces {
             list.push(piece)?;
         }
@@ -185,10 +185,10 @@ impl<'w> ContentWriter<'w> {
     }
 
     fn pages(&mut self) -> Result<&mut PageWriter<'w>, RepositoryError> {
-        match &mut self.pages {
-            Some(pages) => Ok(pages),
-            None => Ok(self.pages.insert(PageWriter::new(self.context.session.writer(PackKind::Pages, PAGE_LEVEL)?))),
+        if self.pages.is_none() {
+            self.pages = Some(PageWriter::new(self.context.session.writer(PackKind::Pages, PAGE_LEVEL)?));
         }
+        Ok(self.pages.as_mut().expect("because it was just made"))
     }
 
     fn of_large_file(&mut self, file: &mut OpenFile, path: &EntryPath) -> Result<Content, CaptureError> {
@@ -214,7 +214,7 @@ impl<'w> ContentWriter<'w> {
         windows.fill()?;
         let profile = profile_of(path.as_bytes(), &windows.bytes);
         let mut cutter = context.chunker.cutter(profile);
-        let mut list = ListBuilder::new(profile, pages);
+        let mut list = ListBuilder::new(pages, profile);
         let mut ordered = Ordered::default();
         let mut offered = 0;
         while let Some((bytes, parts)) = windows.next(&mut cutter, self.spare.pop().unwrap_or_default())? {

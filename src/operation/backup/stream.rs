@@ -6,19 +6,21 @@ use std::io::Read;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::operation::backup::content::StreamContent;
+use crate::codec::chunk::{Chunker, Cut, Window, profile_of};
+use crate::entry::{Content, Piece};
+use crate::id::ChunkId;
 use crate::operation::backup::{
     BackupError, BackupReport, DATA_LEVEL, PAGE_LEVEL, SnapshotLabel, finish, session_mark, tree_parameters,
 };
-use crate::codec::chunk::Chunker;
 use crate::operation::pages::PageWriter;
 use crate::progress::Progress;
 use crate::repository::Repository;
-use crate::repository::pack::PackKind;
-use crate::repository::session::{Mode, Session};
+use crate::repository::pack::{PackKind, count};
+use crate::repository::session::{ChunkWriter, Mode, Session};
 use crate::resource::{Coverage, ResourceRecord, Summary, escape_path};
 use crate::source::local::stdin::Stream;
 use crate::tree::builder::TreeBuilder;
+use crate::tree::list::ListBuilder;
 
 /// Captures a stream into a snapshot that holds only it.
 pub fn backup_stream<R: Read>(
@@ -37,8 +39,7 @@ pub fn backup_stream<R: Read>(
     let mut pages = PageWriter::new(session.writer(PackKind::Pages, PAGE_LEVEL)?);
     let mut chunks = session.writer(PackKind::Data, DATA_LEVEL)?;
     let mut entry = stream.entry(super::capture::now());
-    let content = StreamContent { chunker: &chunker, progress }.store(&mut stream, &mut chunks, &mut pages);
-    let (content, bytes_read) = match content {
+    let (content, bytes_read) = match store(&mut stream, &chunker, &mut chunks, &mut pages, progress) {
         Ok(content) => content,
         Err(error) => {
             chunks.flush()?;
@@ -64,4 +65,61 @@ pub fn backup_stream<R: Read>(
     };
     let summary = Summary { new: 1, bytes_read, ..Summary::default() };
     finish(&session, label, series, None, vec![record], summary, started)
+}
+
+/// Bytes asked of the stream at once.
+const READ_SIZE: usize = 1 << 20;
+
+/// Cuts and stores the stream to its end; returns its content and length.
+fn store<R: Read>(
+    stream: &mut Stream<R>,
+    chunker: &Chunker,
+    chunks: &mut ChunkWriter<'_>,
+    pages: &mut PageWriter<'_>,
+    progress: &dyn Progress,
+) -> Result<(Content, u64), BackupError> {
+    let read = |stream: &mut Stream<R>, buffer: &mut Vec<u8>| {
+        stream.read_into(buffer, READ_SIZE).map_err(|source| BackupError::Stream { source })
+    };
+    let name = stream.resource().path;
+    let mut buffer = Vec::new();
+    let mut window = Window::More;
+    let mut bytes_read = 0;
+    while buffer.len() <= Content::INLINE_MAX && matches!(window, Window::More) {
+        let length = read(stream, &mut buffer)?;
+        bytes_read += length as u64;
+        window = if length == 0 { Window::Last } else { Window::More };
+    }
+    if buffer.len() <= Content::INLINE_MAX {
+        return Ok((if buffer.is_empty() { Content::Empty } else { Content::Inline(buffer) }, bytes_read));
+    }
+    let profile = profile_of(&name, &buffer);
+    let mut cutter = chunker.cutter(profile);
+    let mut list = ListBuilder::new(pages, profile);
+    let mut start = 0;
+    while start < buffer.len() || matches!(window, Window::More) {
+        let cut = if start == buffer.len() { Cut::NeedMore } else { cutter.next(&buffer[start..], window) };
+        match cut {
+            Cut::Chunk(length) => {
+                let id = ChunkId(chunks.store(&buffer[start..start + length])?);
+                list.push(Piece::Chunk { id, length: count(length) })?;
+                start += length;
+            }
+            Cut::Zeros(length) => {
+                list.push(Piece::Zeros { length })?;
+                start += usize::try_from(length).unwrap_or(buffer.len());
+            }
+            Cut::NeedMore => {
+                if progress.interrupted() {
+                    return Err(BackupError::Interrupted);
+                }
+                buffer.drain(..start);
+                start = 0;
+                let length = read(stream, &mut buffer)?;
+                bytes_read += length as u64;
+                window = if length == 0 { Window::Last } else { Window::More };
+            }
+        }
+    }
+    Ok((list.finish()?, bytes_read))
 }

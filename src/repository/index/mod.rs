@@ -7,7 +7,7 @@
 use rayon::prelude::*;
 
 use crate::id::PackId;
-use crate::repository::cache::IndexCache;
+use crate::repository::index::cache::IndexCache;
 use crate::repository::error::RepositoryError;
 use crate::repository::index::build::Plan;
 use crate::repository::index::delta::PackRecord;
@@ -15,6 +15,7 @@ use crate::repository::index::segment::{Backing, IndexedPack, Location, Segment}
 use crate::storage::StorageErrorKind;
 
 mod build;
+pub mod cache;
 pub(crate) mod delta;
 pub mod segment;
 

@@ -1,0 +1,151 @@
+//! The key slots of a repository: unlocking with one, listing, adding and removing them (FORMAT.md §3).
+//!
+//! Each slot is stored twice; the copy serves where the first is damaged. What a slot is stands in `codec::key::slot`.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::codec::key::RootSecret;
+use crate::codec::key::secret::{FileKey, Passphrase};
+use crate::codec::key::slot::{KdfCost, KeyError, KeySlot, SlotKind, SlotSecretSource};
+use crate::codec::seal::Sealed;
+use crate::id::{RepositoryId, SlotId};
+use crate::repository::Repository;
+use crate::repository::error::RepositoryError;
+use crate::repository::random::random_bytes;
+use crate::storage::name::{ObjectName, Prefix};
+use crate::storage::{ByteRange, Put, Storage};
+
+/// A secret that opens a repository.
+#[derive(Clone, Debug)]
+pub enum Opener {
+    /// A password; slow to try.
+    Password(Arc<Passphrase>),
+    /// A key file or its recovery words.
+    Key(Arc<FileKey>),
+}
+
+impl Opener {
+    fn source(&self) -> SlotSecretSource<'_> {
+        match self {
+            Self::Password(passphrase) => SlotSecretSource::Password(passphrase),
+            Self::Key(key) => SlotSecretSource::KeyFile(key),
+        }
+    }
+}
+
+/// A key slot as it is listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SlotSummary {
+    /// Its name.
+    pub id: SlotId,
+    /// What opens it; `None` where neither copy can be read.
+    pub slot: Option<(SlotKind, String, jiff::Timestamp)>,
+    /// Whether it is the one this repository was opened with.
+    pub in_use: bool,
+}
+
+impl Repository {
+    /// Adds a slot that `opener` opens.
+    pub fn add_key(&self, opener: &Opener, label: &str, created: jiff::Timestamp) -> Result<SlotId, RepositoryError> {
+        let id = SlotId(random_bytes()?);
+        let source = opener.source();
+        let slot = KeySlot::create(id, self.config.id, source, label, created, KdfCost::default(), &self.roots)?;
+        let document = Sealed::of_clear_document(slot.to_document()).into_bytes();
+        for name in slot_names(&id) {
+            // The id was drawn just now: a taken name is an earlier try of these bytes.
+            let (Put::Created | Put::Exists) = self.storage.put_if_absent(&name, document.clone())?;
+        }
+        Ok(id)
+    }
+
+    /// Every slot, by name.
+    pub fn key_slots(&self) -> Result<Vec<SlotSummary>, RepositoryError> {
+        let ids = slot_ids(self.storage.as_ref())?;
+        let summarise = |id: SlotId| {
+            let slot = read_slot(self.storage.as_ref(), &id, &mut Vec::new()).ok();
+            let slot = slot.map(|slot| (slot.kind(), slot.label().to_owned(), slot.created()));
+            SlotSummary { id, slot, in_use: self.opened_with == Some(id) }
+        };
+        Ok(ids.into_iter().map(summarise).collect())
+    }
+
+    /// Removes a slot; the last one that can be read stays, or nothing would ever open the repository again.
+    pub fn remove_key(&self, id: &SlotId) -> Result<(), RepositoryError> {
+        let slots = self.key_slots()?;
+        if !slots.iter().any(|slot| slot.id != *id && slot.slot.is_some()) {
+            return Err(RepositoryError::LastKey);
+        }
+        // The copy goes first: while the first is there, the slot is whole.
+        let [first, copy] = slot_names(id);
+        self.storage.delete(&copy)?;
+        Ok(self.storage.delete(&first)?)
+    }
+}
+
+/// The root secrets, by whichever slot `opener` opens; slots that are damaged become notices.
+pub(super) fn unlock(
+    storage: &dyn Storage,
+    repository: RepositoryId,
+    opener: &Opener,
+    notices: &mut Vec<RepositoryError>,
+) -> Result<(SlotId, Vec<RootSecret>), RepositoryError> {
+    let ids = slot_ids(storage)?;
+    let slots = ids.len();
+    let mut unreadable = None;
+    let mut tried = 0;
+    for id in ids {
+        let slot = match read_slot(storage, &id, notices) {
+            Ok(slot) => slot,
+            Err(error @ RepositoryError::Storage(_)) => return Err(error),
+            Err(error) => {
+                unreadable = Some(error);
+                continue;
+            }
+        };
+        match slot.unlock(&id, &repository, opener.source()) {
+            Ok(roots) => return Ok((id, roots)),
+            Err(KeyError::WrongSecret { .. } | KeyError::OtherKind { .. }) => tried += 1,
+            Err(error @ KeyError::Memory { .. }) => return Err(error.into()),
+            Err(error) => unreadable = Some(error.into()),
+        }
+    }
+    match unreadable {
+        Some(error) if tried == 0 => Err(RepositoryError::KeysDamaged { slots, reason: error.to_string() }),
+        _ => Err(RepositoryError::WrongSecret { slots, location: storage.to_string() }),
+    }
+}
+
+/// The slots that exist, in whole or in half.
+fn slot_ids(storage: &dyn Storage) -> Result<BTreeSet<SlotId>, RepositoryError> {
+    let objects = storage.list(&Prefix::Keys)?;
+    let digits = objects.iter().filter_map(|o| o.name.key_slot_digits().or_else(|| o.name.key_slot_copy_digits()));
+    Ok(digits.filter_map(|digits| digits.parse().ok()).collect())
+}
+
+fn read_slot(
+    storage: &dyn Storage,
+    id: &SlotId,
+    notices: &mut Vec<RepositoryError>,
+) -> Result<KeySlot, RepositoryError> {
+    let read = |name: &ObjectName| -> Result<KeySlot, RepositoryError> {
+        Ok(KeySlot::parse_document(&storage.get(name, ByteRange::All)?)?)
+    };
+    let [first, copy] = slot_names(id);
+    match read(&first) {
+        Ok(slot) => Ok(slot),
+        Err(error) => match read(&copy) {
+            Ok(slot) => {
+                notices.push(error);
+                Ok(slot)
+            }
+            Err(_) => Err(error),
+        },
+    }
+}
+
+fn slot_names(id: &SlotId) -> [ObjectName; 2] {
+    let digits = id.to_string();
+    let because = "because an id is 32 hex digits";
+    [ObjectName::key_slot(&digits).expect(because), ObjectName::key_slot_copy(&digits).expect(because)]
+}
