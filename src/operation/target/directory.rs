@@ -126,6 +126,7 @@ impl Target {
         let rest = &path[walked..];
         if rest.contains(&b'/')
             && !directory.is_fresh()
+            && self.birth.folding == Folding::Exact
             && let Ok(descriptor) = open_beneath(directory.as_fd(), rest, FOLDER, Mode::empty(), self.options.ways)
         {
             let directory = Arc::new(self.examined(path, descriptor)?);
@@ -210,7 +211,7 @@ impl Target {
             return Err(TargetError::InTheWay { path, found: describe(&status) });
         }
         match unlinkat(parent, name, AtFlags::empty()) {
-            Ok(()) | Err(Errno::NOENT | Errno::ISDIR | Errno::PERM) => Ok(()),
+            Ok(()) | Err(Errno::NOENT | Errno::ISDIR) => Ok(()),
             Err(errno) => Err(TargetError::system("remove", &path, errno)),
         }
     }
