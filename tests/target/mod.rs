@@ -32,7 +32,15 @@ type Picture = BTreeMap<PathBuf, (Vec<u8>, u32, u32, i64, u64)>;
 
 impl Ground {
     fn new() -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
+        Self::within(tempfile::tempdir().expect("a temporary folder"))
+    }
+
+    /// One that is fast to change, where there is such a file system.
+    fn in_memory() -> Self {
+        Self::within(tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a temporary folder"))
+    }
+
+    fn within(folder: tempfile::TempDir) -> Self {
         fs::create_dir_all(folder.path().join("outside/folder")).expect("outside");
         fs::create_dir(folder.path().join("target")).expect("target");
         fs::write(folder.path().join("outside/secret"), "secret").expect("a secret");

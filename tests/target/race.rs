@@ -11,7 +11,7 @@ use snap::operation::target::node::LinkedFile;
 
 use super::{BOTH_WAYS, Ground, options, plain, posix, write_file};
 
-const ROUNDS: usize = 4000;
+const ROUNDS: usize = 2000;
 
 /// Swaps two names of the target until told to stop.
 fn swap(ground: &Ground, names: [&str; 2], stop: &AtomicBool) {
@@ -26,7 +26,7 @@ fn swap(ground: &Ground, names: [&str; 2], stop: &AtomicBool) {
 #[test]
 fn folder_that_turns_into_a_link_again_and_again_leads_nowhere() {
     for ways in BOTH_WAYS {
-        let ground = Ground::new();
+        let ground = Ground::in_memory();
         fs::create_dir_all(ground.at("a/folder")).expect("folders");
         fs::create_dir(ground.at("link")).expect("a place");
         fs::remove_dir(ground.at("link")).expect("a free name");
@@ -62,7 +62,7 @@ fn folder_that_turns_into_a_link_again_and_again_leads_nowhere() {
 
 #[test]
 fn name_that_turns_into_a_link_while_its_file_is_written_is_not_followed() {
-    let ground = Ground::new();
+    let ground = Ground::in_memory();
     fs::write(ground.at("file"), "old").expect("a file");
     ground.link_out("secret", "link");
     let before = ground.picture();
@@ -85,7 +85,7 @@ fn name_that_turns_into_a_link_while_its_file_is_written_is_not_followed() {
 #[test]
 fn threads_that_make_the_same_folders_all_succeed() {
     for ways in BOTH_WAYS {
-        let ground = Ground::new();
+        let ground = Ground::in_memory();
         let target = ground.open(options(ways));
         std::thread::scope(|scope| {
             for thread in 0..4 {
@@ -108,7 +108,7 @@ fn threads_that_make_the_same_folders_all_succeed() {
 
 #[test]
 fn pieces_may_come_from_several_threads() {
-    let ground = Ground::new();
+    let ground = Ground::in_memory();
     let target = ground.open(Default::default());
     let root = target.directory(b"").expect("the target");
     let file = target.create_file(&root, b"file", &Metadata::None).expect("a file");

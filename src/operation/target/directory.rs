@@ -8,7 +8,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, fchmod, fgetxattr, fstat, mkdirat, openat, statat, unlinkat};
+use rustix::fs::{
+    AtFlags, FileType, Mode, OFlags, Stat, fchmod, fgetxattr_query, fstat, mkdirat, openat, statat, unlinkat,
+};
 use rustix::io::Errno;
 
 use super::error::TargetError;
@@ -97,7 +99,7 @@ impl Inherits {
         {
             owner.group = status.st_gid;
         }
-        let acl = fgetxattr(descriptor, c"system.posix_acl_default", &mut [0_u8; 0]).is_ok();
+        let acl = fgetxattr_query(descriptor, c"system.posix_acl_default").is_ok();
         Self { owner, acl }
     }
 }
