@@ -39,7 +39,7 @@ fn act(target: &Target, verb: Verb, path: &[u8]) -> Result<(), TargetError> {
     let inside = |folder: &[u8]| target.directory(folder);
     match verb {
         Verb::File => write_file(target, path, b"evil", &plain(0o777)).map(drop),
-        Verb::Symlink => target.create_symlink(&*inside(folder)?, name, b"/etc/passwd", &plain(0o777)).map(drop),
+        Verb::Symlink => target.create_symlink(&*inside(folder)?, name, b"../outside/secret", &plain(0o777)).map(drop),
         Verb::Fifo => target.create_node(&*inside(folder)?, name, Node::Fifo, &plain(0o777)).map(drop),
         Verb::HardLinkTo => {
             write_file(target, b"first", b"evil", &plain(0o600))?;
@@ -58,7 +58,8 @@ fn act(target: &Target, verb: Verb, path: &[u8]) -> Result<(), TargetError> {
 
 #[test]
 fn no_verb_takes_a_path_that_leaves_the_target() {
-    let paths: [&[u8]; 16] = [
+    let absolute = |ground: &Ground| ground.outside().into_os_string().into_encoded_bytes();
+    let paths: [&[u8]; 12] = [
         b"../outside/secret",
         b"../outside/folder/",
         b"..",
@@ -68,10 +69,6 @@ fn no_verb_takes_a_path_that_leaves_the_target() {
         b"a/b/../../../outside/new",
         b"./../outside/secret",
         b"a//../outside",
-        b"//",
-        b"/",
-        b"/tmp/evil",
-        b"//tmp/evil",
         b"a/\0",
         b"\0/../outside",
         b"a\0/../../outside/new",
@@ -80,7 +77,9 @@ fn no_verb_takes_a_path_that_leaves_the_target() {
         let ground = Ground::new();
         let before = ground.picture();
         let target = ground.open(options(ways));
-        for path in paths {
+        let absolute = absolute(&ground);
+        let absolute = [&absolute[..], b"/secret"].map(|rest| [&absolute[..], rest].concat());
+        for path in paths.into_iter().chain(absolute.iter().map(Vec::as_slice)) {
             for verb in VERBS {
                 let error = act(&target, verb, path).expect_err("a hostile path");
                 assert!(matches!(error, TargetError::Refused { .. }), "{verb:?} {path:?}: {error}");
