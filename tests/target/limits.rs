@@ -7,7 +7,7 @@ use snap::operation::target::error::TargetError;
 use snap::operation::target::escape::{Kept, escape_name, unescape_name};
 use snap::operation::target::{Target, TargetOptions};
 
-use super::{Ground, Mounted, names, plain, write_file};
+use super::{Ground, Mounted, names, plain, skipped, write_file};
 
 #[test]
 fn target_is_made_with_its_parents() {
@@ -71,7 +71,7 @@ fn names_that_the_file_system_takes_for_one_are_collisions_and_fit_when_escaped(
     fs::create_dir(ground.at("folded")).expect("a folder");
     let folds = std::process::Command::new("chattr").arg("+F").arg(ground.at("folded")).status();
     if !folds.is_ok_and(|status| status.success()) {
-        return eprintln!("skipped: the folder cannot be made to fold names");
+        return skipped("the folder cannot be made to fold names");
     }
     fs::write(ground.at("folded/Older"), "older").expect("an older file");
     let target = Target::open(&ground.at("folded"), TargetOptions::default()).expect("a target");

@@ -10,7 +10,7 @@ use snap::operation::target::node::Node;
 use snap::operation::target::owner::Identity;
 use snap::operation::target::{Holes, Owner, TargetOptions};
 
-use super::{BOTH_WAYS, Ground, is_root, options, plain, posix, write_file, write_file_with};
+use super::{BOTH_WAYS, Ground, is_root, options, plain, posix, skipped, write_file, write_file_with};
 
 fn of(posix: PosixMetadata) -> Metadata {
     Metadata::Posix(Box::new(posix))
@@ -57,7 +57,7 @@ fn object_gets_its_time_and_the_usual_mode() {
 #[test]
 fn owners_go_by_name_then_by_number() {
     if !is_root() {
-        return eprintln!("skipped: only root gives things away");
+        return skipped("only root gives things away");
     }
     let ground = Ground::new();
     let name = |name: &str| Some(name.to_owned());
@@ -93,7 +93,7 @@ fn set_id_bits_go_with_their_owner_only() {
 #[test]
 fn folder_that_hands_down_its_group_does_not_hide_the_files_own() {
     if !is_root() {
-        return eprintln!("skipped: only root gives things away");
+        return skipped("only root gives things away");
     }
     let ground = Ground::new();
     let target = ground.open(TargetOptions::default());
@@ -143,7 +143,7 @@ fn attributes_and_acls_come_back_and_are_not_inherited() {
     let metadata = of(PosixMetadata { xattrs: xattrs.to_vec(), ..posix(0o460) });
     let warnings = write_file_with(&target, b"folder/file", b"x", &metadata, &attributes).expect("a file");
     if !warnings.is_empty() {
-        return eprintln!("skipped: no attributes here: {warnings:?}");
+        return skipped("no attributes here");
     }
     let default = [Attribute { name: b"system.posix_acl_default", value: &access }];
     target.set_directory_metadata(b"folder", &plain(0o755), &default).expect("a folder");

@@ -147,6 +147,11 @@ fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
+#[expect(clippy::print_stderr, reason = "a test that cannot run here says so")]
+fn skipped(reason: &str) {
+    eprintln!("skipped: {reason}");
+}
+
 /// A file system mounted for one test; `None` where that is not allowed.
 struct Mounted(PathBuf);
 
@@ -160,7 +165,7 @@ impl Mounted {
                 .status()
                 .is_ok_and(|status| status.success());
         if !mounted {
-            eprintln!("skipped: a tmpfs with {mount_options} cannot be mounted here");
+            skipped(&format!("a tmpfs with {mount_options} cannot be mounted here"));
         }
         mounted.then(|| Self(at.to_owned()))
     }

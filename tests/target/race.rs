@@ -28,8 +28,6 @@ fn folder_that_turns_into_a_link_again_and_again_leads_nowhere() {
     for ways in BOTH_WAYS {
         let ground = Ground::in_memory();
         fs::create_dir_all(ground.at("a/folder")).expect("folders");
-        fs::create_dir(ground.at("link")).expect("a place");
-        fs::remove_dir(ground.at("link")).expect("a free name");
         symlink(ground.outside(), ground.at("link")).expect("a link");
         let before = ground.picture();
         let stop = AtomicBool::new(false);
@@ -124,6 +122,8 @@ fn pieces_may_come_from_several_threads() {
     });
     file.finish(&Metadata::None, &[]).expect("finished");
     let content = fs::read(ground.at("file")).expect("content");
-    assert!(content.chunks(1000).enumerate().all(|(piece, bytes)| bytes == [(piece % 4) as u8; 1000]));
+    assert!(
+        content.chunks(1000).enumerate().all(|(piece, bytes)| bytes.iter().all(|&byte| usize::from(byte) == piece % 4))
+    );
     assert_eq!(content.len(), 64_000);
 }

@@ -1,4 +1,7 @@
 //! Hostile snapshots: whatever they say, nothing beside the target changes.
+//!
+//! Every hostile path leads to the folder beside the target and no farther, so that even broken code, which some of
+//! this asks to delete what it finds there, harms nothing but the test.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -134,13 +137,13 @@ fn links_that_stand_in_the_target_already_lead_nowhere() {
 #[test]
 fn links_that_the_snapshot_itself_brings_lead_nowhere() {
     for ways in BOTH_WAYS {
-        for link_target in
-            ["../outside", "/", ".", "..", "../outside/folder", "../outside/secret", "x", "/proc/self/root"]
-        {
+        for link_target in ["../outside", "ABSOLUTE", "/proc/self/rootABSOLUTE", ".", "..", "../outside/folder", "x"] {
             for verb in VERBS {
-                for rest in ["", "/secret", "/folder/inner", "/tmp/evil", "/x/y"] {
+                for rest in ["", "/secret", "/folder/inner", "/new", "/x/y"] {
                     let ground = Ground::new();
                     let before = ground.picture();
+                    let outside = ground.outside().to_string_lossy().into_owned();
+                    let link_target = link_target.replace("ABSOLUTE", &outside);
                     let target = ground.open(options(ways));
                     let root = target.directory(b"").expect("the target");
                     target.create_symlink(&root, b"x", link_target.as_bytes(), &plain(0o777)).expect("a link");
