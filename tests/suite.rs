@@ -4,3 +4,4 @@ mod codec;
 mod local;
 mod storage;
 mod tree;
+mod target;

@@ -30,8 +30,18 @@ pub struct Deletion {
 struct Level {
     name: Vec<u8>,
     listing: Dir,
-    removed: u64,
     kept: u64,
+    listings_left: u8,
+}
+
+/// What became of a thing that is to be removed.
+enum Met {
+    /// It is gone.
+    Removed,
+    /// It stands in the topmost folder now.
+    Moved,
+    /// It has to be emptied first.
+    Folder(Level),
 }
 
 impl Target {
@@ -89,14 +99,16 @@ impl Target {
                         let moved = self.temporary_name();
                         renameat(above, &name[..], directory, &moved[..]).map(|()| {
                             waiting.push(moved);
-                            None
+                            Met::Moved
                         })
                     } else {
-                        enter_or_remove(above, &name, device)
+                        meet(above, &name, device)
                     };
                     match outcome {
-                        Ok(Some(level)) => levels.push(level),
-                        Ok(None) => count(&mut levels, deletion),
+                        Ok(Met::Folder(level)) => levels.push(level),
+                        Ok(Met::Removed) => deletion.removed += 1,
+                        // It is counted when its turn comes.
+                        Ok(Met::Moved) => {}
                         Err(errno) => {
                             let spot = Spot { directory, name: &name };
                             deletion.warnings.push(spot.warning(Part::Deletion, errno));
@@ -112,7 +124,7 @@ impl Target {
                     let level = levels.pop().expect("because there is a last level");
                     let above = levels.last().map_or(directory.as_fd(), |level: &Level| descriptor(&level.listing));
                     match unlinkat(above, &level.name[..], AtFlags::REMOVEDIR) {
-                        Ok(()) => count(&mut levels, deletion),
+                        Ok(()) => deletion.removed += 1,
                         Err(errno) => {
                             if level.kept == 0 {
                                 let spot = Spot { directory, name: &level.name };
@@ -130,8 +142,7 @@ impl Target {
 }
 
 impl Level {
-    /// The next thing in the folder. It is listed again until nothing but what must stay is found, for removing while
-    /// listing may hide some.
+    /// The next thing in the folder. It is listed a second time, for removing while listing may hide some.
     fn next_name(&mut self) -> Option<Vec<u8>> {
         loop {
             for entry in self.listing.by_ref().flatten() {
@@ -140,19 +151,12 @@ impl Level {
                     return Some(name.to_vec());
                 }
             }
-            if self.removed == 0 || self.kept > 0 {
+            if self.listings_left == 0 || self.kept > 0 {
                 return None;
             }
-            self.removed = 0;
+            self.listings_left -= 1;
             self.listing.rewind();
         }
-    }
-}
-
-fn count(levels: &mut [Level], deletion: &mut Deletion) {
-    deletion.removed += 1;
-    if let Some(level) = levels.last_mut() {
-        level.removed += 1;
     }
 }
 
@@ -166,10 +170,10 @@ fn is_folder(above: impl AsFd, name: &[u8]) -> bool {
 }
 
 /// Removes what is no folder; opens a folder of the same file system.
-fn enter_or_remove(above: impl AsFd + Copy, name: &[u8], device: u64) -> Result<Option<Level>, Errno> {
+fn meet(above: impl AsFd + Copy, name: &[u8], device: u64) -> Result<Met, Errno> {
     if !is_folder(above, name) {
         unlinkat(above, name, AtFlags::empty())?;
-        return Ok(None);
+        return Ok(Met::Removed);
     }
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let folder = openat(above, name, flags, Mode::empty())?;
@@ -180,7 +184,7 @@ fn enter_or_remove(above: impl AsFd + Copy, name: &[u8], device: u64) -> Result<
     if status.st_mode & 0o300 != 0o300 {
         let _ = fchmod(&folder, Mode::RWXU);
     }
-    Ok(Some(Level { name: name.to_vec(), listing: Dir::new(folder)?, removed: 0, kept: 0 }))
+    Ok(Met::Folder(Level { name: name.to_vec(), listing: Dir::new(folder)?, kept: 0, listings_left: 1 }))
 }
 
 fn names_in(directory: &Directory) -> Result<BTreeSet<Vec<u8>>, Errno> {

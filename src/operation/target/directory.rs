@@ -8,7 +8,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, fchmod, fgetxattr, fstat, mkdirat, openat, statat, unlinkat};
+use rustix::fs::{
+    AtFlags, FileType, Mode, OFlags, Stat, fchmod, fgetxattr_query, fstat, mkdirat, openat, statat, unlinkat,
+};
 use rustix::io::Errno;
 
 use super::error::TargetError;
@@ -97,7 +99,7 @@ impl Inherits {
         {
             owner.group = status.st_gid;
         }
-        let acl = fgetxattr(descriptor, c"system.posix_acl_default", &mut [0_u8; 0]).is_ok();
+        let acl = fgetxattr_query(descriptor, c"system.posix_acl_default").is_ok();
         Self { owner, acl }
     }
 }
@@ -126,6 +128,7 @@ impl Target {
         let rest = &path[walked..];
         if rest.contains(&b'/')
             && !directory.is_fresh()
+            && self.birth.folding == Folding::Exact
             && let Ok(descriptor) = open_beneath(directory.as_fd(), rest, FOLDER, Mode::empty(), self.options.ways)
         {
             let directory = Arc::new(self.examined(path, descriptor)?);
@@ -210,7 +213,7 @@ impl Target {
             return Err(TargetError::InTheWay { path, found: describe(&status) });
         }
         match unlinkat(parent, name, AtFlags::empty()) {
-            Ok(()) | Err(Errno::NOENT | Errno::ISDIR | Errno::PERM) => Ok(()),
+            Ok(()) | Err(Errno::NOENT | Errno::ISDIR) => Ok(()),
             Err(errno) => Err(TargetError::system("remove", &path, errno)),
         }
     }

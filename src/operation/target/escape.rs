@@ -41,7 +41,7 @@ pub fn escape_name(name: &[u8], kept: Kept) -> Vec<u8> {
     while let Some(&byte) = rest.first() {
         // A character of several bytes is not torn apart, for some file systems take only whole ones.
         let length = if kept == Kept::Most { character_length(rest) } else { 1 };
-        let escaped = length == 1 && !(!dots && keeps(byte, kept));
+        let escaped = length == 1 && (dots || !keeps(byte, kept));
         let added = if escaped { 3 } else { length };
         if part_length + added > PART_LENGTH_MAX {
             spelling.extend_from_slice(MARK_OF_PART);

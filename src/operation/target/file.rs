@@ -184,6 +184,9 @@ impl TargetFile<'_> {
     }
 
     fn write_out(&self, mut bytes: &[u8], mut offset: u64) -> Result<(), TargetError> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
         while !bytes.is_empty() {
             match pwrite(&self.descriptor, bytes, offset) {
                 Ok(0) => return Err(self.failed("write", Errno::IO)),

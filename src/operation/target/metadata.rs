@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 
 use rustix::fs::{
     AtFlags, Gid, Mode, Timespec, Timestamps, UTIME_OMIT, Uid, XattrFlags, chownat, fchmod, fchown, flistxattr,
-    fremovexattr, fsetxattr, fstat, futimens, utimensat,
+    flistxattr_query, fremovexattr, fsetxattr, fstat, futimens, utimensat,
 };
 use rustix::io::Errno;
 
@@ -262,11 +262,8 @@ fn set_times(
 
 /// Removes what users or a parent's default ACL attached; what the system attaches (labels) stays.
 fn remove_other_attributes(directory: &Directory, attributes: &[Attribute<'_>]) {
-    let mut names = Vec::with_capacity(0);
-    match flistxattr(directory, &mut [0_u8; 0]) {
-        Ok(0) | Err(_) => return,
-        Ok(length) => names.resize(length.min(NAMES_LENGTH_MAX), 0),
-    }
+    let Ok(length @ 1..) = flistxattr_query(directory) else { return };
+    let mut names = vec![0; length.min(NAMES_LENGTH_MAX)];
     let Ok(length) = flistxattr(directory, &mut names[..]) else { return };
     for name in names[..length].split(|&byte| byte == 0) {
         let removable = name.starts_with(b"user.") || name.starts_with(b"system.posix_acl_");
