@@ -67,13 +67,14 @@ fn the_spelling_that_scripts_rely_on_is_understood() {
         "restore latest --target D --include P --exclude P --overwrite if-changed --delete",
         "restore latest --target D --overwrite always",
         "restore latest --target D --overwrite never",
-        "diff A B -- P Q",
+        "diff latest~1 latest -- P Q",
         "check --read-data",
         "check --read-data=10%",
         "check --read-data=10",
     ] {
         for extra in ["--quiet", "--no-progress"] {
-            let words: Vec<&str> = line.split(' ').chain([extra, "-r", "/nonexistent/repository"]).collect();
+            let words: Vec<&str> =
+                [extra, "-r", "/nonexistent/repository"].into_iter().chain(line.split(' ')).collect();
             let ran = machine.snap_with(&words, &[("SNAP_PASSWORD", "x")]);
             assert_eq!(ran.code == 2, line.contains("--dry-runx"), "{line}: {ran:?}");
         }
@@ -162,11 +163,39 @@ fn a_full_disk_behind_stdout_is_a_failure() {
 }
 
 #[test]
-fn no_repository_and_no_place_for_one_are_told_apart() {
+fn a_repository_that_is_named_but_does_not_exist_is_its_own_status() {
     let machine = Machine::new();
-    for command in [&["snapshots"][..], &["ls"], &["check"], &["stats"], &["find", "x"], &["diff", "latest~1"]] {
-        let ran = machine.snap_with(&[command, &["-r", "none"]].concat(), &[("SNAP_PASSWORD", "x")]);
-        // Until the operation is wired a command may end otherwise, but never as if it were done.
-        assert!(ran.code == 10 || ran.stderr.contains("not wired"), "{command:?}: {ran:?}");
+    let lines = [
+        &["snapshots"][..],
+        &["ls"],
+        &["cat", "latest:x"],
+        &["find", "x"],
+        &["diff", "latest~1"],
+        &["check"],
+        &["stats"],
+        &["tag", "latest", "--add", "x"],
+        &["key", "list"],
+        &["restore", "latest", "--target", "t"],
+        &["backup", "."],
+    ];
+    for line in lines {
+        let ran = machine.snap_with(&[line, &["-r", "none"]].concat(), &[("SNAP_PASSWORD", "x")]).expect_code(10);
+        let none = machine.work("none");
+        let said = format!("snap: there is no repository at {}\nhint: ", none.display());
+        assert!(ran.stderr.starts_with(&said) && ran.stdout.is_empty() && !none.exists(), "{ran:?}");
+    }
+}
+
+#[test]
+fn an_address_of_a_later_version_is_refused_by_name() {
+    let ran = Machine::new().snap(&["snapshots", "-r", "s3://bucket/prefix"]).expect_code(2);
+    assert!(ran.stderr.contains("s3://bucket/prefix") && ran.stderr.contains("this version"), "{ran:?}");
+}
+
+#[test]
+fn a_reference_that_is_none_is_usage() {
+    for line in [&["ls", "yesterday"][..], &["cat", "latest~x:a"], &["restore", "@noon", "--target", "t"]] {
+        let ran = Machine::new().snap(line).expect_code(2);
+        assert!(ran.stderr.contains("does not name a snapshot") && ran.stderr.contains("\nhint: "), "{ran:?}");
     }
 }

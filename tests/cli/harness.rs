@@ -8,24 +8,24 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// A home, a current folder, and the program.
-pub struct Machine {
+pub(crate) struct Machine {
     folder: TempDir,
 }
 
 /// How one run ended.
 #[derive(Debug)]
-pub struct Ran {
+pub(crate) struct Ran {
     /// Exit code.
-    pub code: i32,
+    pub(crate) code: i32,
     /// Standard output.
-    pub stdout: String,
+    pub(crate) stdout: String,
     /// Standard error.
-    pub stderr: String,
+    pub(crate) stderr: String,
 }
 
 impl Machine {
     /// A fresh one.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         for name in ["home", "work"] {
             std::fs::create_dir(folder.path().join(name)).expect("created");
@@ -34,23 +34,23 @@ impl Machine {
     }
 
     /// A path under the current folder of its runs.
-    pub fn work(&self, name: &str) -> PathBuf {
+    pub(crate) fn work(&self, name: &str) -> PathBuf {
         self.folder.path().join("work").join(name)
     }
 
     /// A path under its home.
-    pub fn home(&self, name: &str) -> PathBuf {
+    pub(crate) fn home(&self, name: &str) -> PathBuf {
         self.folder.path().join("home").join(name)
     }
 
     /// Writes a file, with its folders.
-    pub fn write(path: &Path, text: &str) {
+    pub(crate) fn write(path: &Path, text: &str) {
         std::fs::create_dir_all(path.parent().expect("it has one")).expect("created");
         std::fs::write(path, text).expect("written");
     }
 
     /// The program, not started yet.
-    pub fn command<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Command {
+    pub(crate) fn command<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_snap"));
         command.args(arguments).env_clear().env("HOME", self.folder.path().join("home"));
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
@@ -59,12 +59,12 @@ impl Machine {
     }
 
     /// Runs the program with arguments.
-    pub fn snap(&self, arguments: &[&str]) -> Ran {
+    pub(crate) fn snap(&self, arguments: &[&str]) -> Ran {
         self.snap_with(arguments, &[])
     }
 
     /// Runs the program with arguments and variables.
-    pub fn snap_with(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Ran {
+    pub(crate) fn snap_with(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Ran {
         let output = self.command(arguments).envs(variables.iter().copied()).output().expect("it starts");
         Ran::of(&output)
     }
@@ -81,7 +81,7 @@ impl Ran {
 
     /// Standard output of a query with `--json`: one document and nothing else.
     #[track_caller]
-    pub fn document(&self) -> Value {
+    pub(crate) fn document(&self) -> Value {
         let lines = self.json_lines();
         assert_eq!(lines.len(), 1, "a query answers with one document: {self:?}");
         assert_eq!(lines[0]["schema"], "1.0", "a document says its schema: {self:?}");
@@ -90,14 +90,14 @@ impl Ran {
 
     /// Standard output with `--json`: nothing but JSON, one value a line.
     #[track_caller]
-    pub fn json_lines(&self) -> Vec<Value> {
+    pub(crate) fn json_lines(&self) -> Vec<Value> {
         let parse = |line: &str| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line:?} in {self:?}"));
         self.stdout.lines().map(parse).collect()
     }
 
     /// Asserts how it ended, and shows all of it if not.
     #[track_caller]
-    pub fn expect_code(self, code: i32) -> Self {
+    pub(crate) fn expect_code(self, code: i32) -> Self {
         assert_eq!(self.code, code, "{self:?}");
         self
     }
