@@ -5,3 +5,4 @@ mod local;
 mod storage;
 mod tree;
 mod target;
+mod cli;

@@ -2,8 +2,12 @@
 //!
 //! A command parses its arguments, takes what it needs from here, calls one operation and prints.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::Arc;
+
+use jiff::tz::TimeZone;
 
 use crate::cli::arguments::{Globals, Talk};
 use crate::cli::color::{Palette, Stream, When};
@@ -11,12 +15,15 @@ use crate::cli::config::Settings;
 use crate::cli::environment::Environment;
 use crate::cli::exit::ExitStatus;
 use crate::cli::failure::Failure;
-use crate::cli::location::{KeyPresence, Location, Plan, RepositoryPresence, WhenAbsent};
+use crate::cli::location::{KeyPresence, Location, Plan, Presence, RepositoryPresence, WhenAbsent};
 use crate::cli::output::{Form, Output};
 use crate::cli::secret::{EmptyPassword, Secret, SecretSource};
 use crate::cli::signal::Signals;
+use crate::cli::text;
 use crate::cli::watch::{Counts, Face, Items, Watch, say};
-use crate::operation::reference::Scope;
+use crate::id::SnapshotId;
+use crate::operation::reference::{Reference, Scope, Snapshots};
+use crate::resource::SnapshotRecord;
 
 /// What every command is given.
 pub struct Context {
@@ -83,13 +90,36 @@ impl Context {
         }
     }
 
+    /// Where the repository is that is meant.
+    pub fn location(&self) -> Result<Location, Failure> {
+        Ok(Location::choose(&self.settings, &self.environment)?)
+    }
+
+    /// A snapshot as an argument names it.
+    pub fn reference(&self, text: &OsStr) -> Result<Reference, Failure> {
+        Ok(Reference::parse(text.as_bytes())?)
+    }
+
+    /// The snapshot that a reference means; what was chosen where it left a choice is told.
+    pub fn resolve(
+        &self,
+        snapshots: &[(SnapshotId, &SnapshotRecord)],
+        reference: &Reference,
+    ) -> Result<SnapshotId, Failure> {
+        let found = Snapshots::new(snapshots, &self.scope(), &TimeZone::system()).resolve(reference)?;
+        if let Some(notice) = found.notice {
+            self.remark(&notice.to_string());
+        }
+        Ok(found.id)
+    }
+
     /// The repository that is meant, what is to be done first, and what opens it.
     pub fn access(&self, when_absent: WhenAbsent) -> Result<Access, Failure> {
-        let location = Location::choose(&self.settings, &self.environment)?;
+        let location = self.location()?;
         let source = self.secret_source(&location);
         let key = match source {
             SecretSource::KeyFile(_) => location.key_presence(),
-            _ => crate::cli::location::Presence::There,
+            _ => Presence::There,
         };
         let plan = location.plan(RepositoryPresence(location.presence()), KeyPresence(key), when_absent)?;
         let secret = match plan {
@@ -131,15 +161,10 @@ impl Context {
         }
     }
 
-    /// Tells the user something on stderr, unless `--quiet`; a `warning` line in JSON.
-    pub fn notice(&self, message: &str) -> Result<(), Failure> {
-        match self.output.form() {
-            Form::Json => self.output.json_line(&serde_json::json!({ "type": "warning", "message": message })),
-            Form::Human if self.globals.talk() == Talk::Quiet => Ok(()),
-            Form::Human => {
-                say(&format!("snap: {}", crate::cli::text::harmless(message)));
-                Ok(())
-            }
+    /// Tells the user something on stderr, unless `--quiet`. Never on stdout: a query answers with one document.
+    pub fn remark(&self, message: &str) {
+        if self.globals.talk() != Talk::Quiet {
+            say(&format!("snap: {}", text::harmless(message)));
         }
     }
 

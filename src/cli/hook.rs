@@ -33,21 +33,20 @@ pub fn before(settings: &Settings) -> Result<(), Failure> {
 }
 
 /// Runs the hooks that fit how the run ended, then tells whoever is to be told. What fails here is only a warning.
-pub fn after(context: &Context, ended: &Ended) -> Result<(), Failure> {
+pub fn after(context: &Context, ended: &Ended) {
     let outcome = if ended.status.is_success() { "hooks.after" } else { "hooks.failed" };
     let code = ended.status.code().to_string();
     let variables = [("SNAP_RESULT", ended.status.word()), ("SNAP_EXIT_CODE", code.as_str())];
     for key in [outcome, "hooks.finally", "notify.command"] {
         if let Err(reason) = run(&context.settings, key, &variables) {
-            context.notice(&reason)?;
+            context.remark(&reason);
         }
     }
     if let Some(path) = context.settings.path("notify.prometheus")
         && let Err(error) = write_metrics(path, ended)
     {
-        context.notice(&format!("cannot write the metrics {}: {error}", path.display()))?;
+        context.remark(&format!("cannot write the metrics {}: {error}", path.display()));
     }
-    Ok(())
 }
 
 fn run(settings: &Settings, key: &str, variables: &[(&str, &str)]) -> Result<(), String> {

@@ -75,7 +75,7 @@ fn run_command(cli: Cli, output: &Arc<Output>) -> Result<ExitStatus, Failure> {
     };
     let context = Context::new(Arc::clone(output), settings, environment, globals);
     for notice in &context.settings.notices {
-        context.notice(notice)?;
+        context.remark(notice);
     }
     dispatch(&command, &context)
 }

@@ -163,7 +163,7 @@ impl Shared {
         let mut object = Map::from_iter([("type".to_owned(), "item".into()), ("action".to_owned(), action.into())]);
         text::insert_path(&mut object, "path", path);
         object.insert("bytes".to_owned(), bytes.into());
-        self.tell(Value::Object(object), || {
+        self.tell(&Value::Object(object), || {
             // The reader of items may leave; the operation goes on.
             let _ = self.output.line(&format!("{} {}", symbol(action), text::printable(path)));
             let _ = self.output.flush();
@@ -172,7 +172,7 @@ impl Shared {
 
     fn warning(&self, message: &str) {
         let line = json!({ "type": "warning", "message": message });
-        self.tell(line, || say(&format!("snap: warning: {}", text::harmless(message))));
+        self.tell(&line, || say(&format!("snap: warning: {}", text::harmless(message))));
     }
 
     fn failed(&self, path: &[u8], message: &str) {
@@ -180,16 +180,16 @@ impl Shared {
         if !path.is_empty() {
             text::insert_path(&mut object, "path", path);
         }
-        self.tell(Value::Object(object), || {
+        self.tell(&Value::Object(object), || {
             let which = if path.is_empty() { String::new() } else { format!("{}: ", text::printable(path)) };
             say(&format!("snap: {which}{}", text::harmless(message)));
         });
     }
 
     /// One fact, in the form that stdout has. A reader that left does not end the operation.
-    fn tell(&self, line: Value, say: impl FnOnce()) {
+    fn tell(&self, line: &Value, say: impl FnOnce()) {
         match (self.output.form(), self.face) {
-            (Form::Json, _) => drop(self.output.json_line(&line)),
+            (Form::Json, _) => drop(self.output.json_line(line)),
             (Form::Human, Face::Block) => self.block.suspend(say),
             (Form::Human, _) => say(),
         }
@@ -264,4 +264,56 @@ pub fn say(line: &str) {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Face, Items, Watch};
+    use crate::cli::output::{Form, Output};
+    use crate::cli::signal::Signals;
+    use crate::progress::{Event, Progress};
+    use std::io::{self, Write};
+    use std::sync::{Arc, Mutex};
+
+    #[derive(Clone, Default)]
+    struct Shared(Arc<Mutex<Vec<u8>>>);
+    impl Write for Shared {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().expect("nobody panicked").extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn said(form: Form, face: Face, items: Items) -> (String, u64) {
+        let written = Shared::default();
+        let output = Arc::new(Output::to_writer(form, Box::new(written.clone())));
+        let watch = Watch::begin(output, Signals::default(), face, items);
+        watch.report(Event::Item { action: "new", path: b"local/a\x1b\xff".to_vec(), bytes: 3 });
+        watch.report(Event::Failed { path: b"local/b".to_vec(), message: "denied".into() });
+        watch.report(Event::Warning { message: "slow".into() });
+        assert!(!watch.interrupted());
+        let counts = watch.end();
+        let text = String::from_utf8(written.0.lock().expect("nobody panicked").clone()).expect("UTF-8");
+        (text, counts.failures)
+    }
+
+    #[test]
+    fn events_are_json_lines_with_exact_paths() {
+        let (text, failures) = said(Form::Json, Face::Hidden, Items::Shown);
+        let lines: Vec<serde_json::Value> =
+            text.lines().map(|line| serde_json::from_str(line).expect("each line is JSON")).collect();
+        let types: Vec<_> = lines.iter().map(|line| line["type"].as_str().expect("it has a type")).collect();
+        assert_eq!((types, failures), (vec!["item", "error", "warning"], 1));
+        assert_eq!((&lines[0]["path_b64"], &lines[1]["path"]), (&"bG9jYWwvYRv/".into(), &"local/b".into()));
+        assert!(said(Form::Json, Face::Hidden, Items::Counted).0.lines().all(|line| !line.contains("item")));
+    }
+
+    #[test]
+    fn only_items_are_on_stdout_for_people_and_no_name_commands_the_terminal() {
+        let (text, _) = said(Form::Human, Face::Hidden, Items::Shown);
+        assert_eq!(text, "+ local/a\\x1b\\xff\n");
+    }
 }

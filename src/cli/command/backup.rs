@@ -12,6 +12,7 @@ use crate::cli::environment::Environment;
 use crate::cli::exit::ExitStatus;
 use crate::cli::failure::Failure;
 use crate::cli::hook;
+use crate::cli::location::WhenAbsent;
 
 /// Captures folders into a new snapshot
 ///
@@ -120,11 +121,13 @@ pub fn run(arguments: &Args, context: &Context) -> Result<ExitStatus, Failure> {
     let result = hook::before(&context.settings).and_then(|()| unwired(arguments, context));
     let status = result.as_ref().map_or_else(Failure::status, |status| *status);
     let time = jiff::Timestamp::now().as_second();
-    hook::after(context, &hook::Ended { status, time, seconds: began.elapsed().as_secs(), bytes: 0, files: 0 })?;
+    hook::after(context, &hook::Ended { status, time, seconds: began.elapsed().as_secs(), bytes: 0, files: 0 });
     result
 }
 
 /// Stands in for the operation until it is wired.
-fn unwired(_arguments: &Args, _context: &Context) -> Result<ExitStatus, Failure> {
+fn unwired(arguments: &Args, context: &Context) -> Result<ExitStatus, Failure> {
+    let when_absent = if arguments.init { WhenAbsent::Create } else { WhenAbsent::CreateDefault };
+    context.access(when_absent)?;
     Err(Failure::not_wired("backup"))
 }

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use crate::cli::context::Context;
 use crate::cli::exit::ExitStatus;
 use crate::cli::failure::Failure;
+use crate::cli::location::WhenAbsent;
 
 /// Verifies the repository
 ///
@@ -36,7 +37,8 @@ pub fn run(arguments: &Args, context: &Context) -> Result<ExitStatus, Failure> {
 }
 
 /// Stands in for the operation until it is wired.
-fn unwired(_arguments: &Args, _context: &Context) -> Result<ExitStatus, Failure> {
+fn unwired(_arguments: &Args, context: &Context) -> Result<ExitStatus, Failure> {
+    context.access(WhenAbsent::Refuse)?;
     Err(Failure::not_wired("check"))
 }
 

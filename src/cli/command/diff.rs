@@ -7,6 +7,7 @@ use std::ffi::OsString;
 use crate::cli::context::Context;
 use crate::cli::exit::ExitStatus;
 use crate::cli::failure::Failure;
+use crate::cli::location::WhenAbsent;
 
 /// Shows what changed between two snapshots
 ///
@@ -57,6 +58,9 @@ pub fn run(arguments: &Args, context: &Context) -> Result<ExitStatus, Failure> {
 }
 
 /// Stands in for the operation until it is wired.
-fn unwired(_arguments: &Args, _context: &Context) -> Result<ExitStatus, Failure> {
+fn unwired(arguments: &Args, context: &Context) -> Result<ExitStatus, Failure> {
+    context.reference(&arguments.earlier)?;
+    context.reference(&arguments.later)?;
+    context.access(WhenAbsent::Refuse)?;
     Err(Failure::not_wired("diff"))
 }

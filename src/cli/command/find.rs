@@ -7,6 +7,7 @@ use std::ffi::OsString;
 use crate::cli::context::Context;
 use crate::cli::exit::ExitStatus;
 use crate::cli::failure::Failure;
+use crate::cli::location::WhenAbsent;
 
 /// Finds paths in snapshots
 ///
@@ -43,6 +44,10 @@ pub fn run(arguments: &Args, context: &Context) -> Result<ExitStatus, Failure> {
 }
 
 /// Stands in for the operation until it is wired.
-fn unwired(_arguments: &Args, _context: &Context) -> Result<ExitStatus, Failure> {
+fn unwired(arguments: &Args, context: &Context) -> Result<ExitStatus, Failure> {
+    for reference in &arguments.snapshot {
+        context.reference(reference)?;
+    }
+    context.access(WhenAbsent::Refuse)?;
     Err(Failure::not_wired("find"))
 }

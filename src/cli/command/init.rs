@@ -5,6 +5,7 @@
 use crate::cli::context::Context;
 use crate::cli::exit::ExitStatus;
 use crate::cli::failure::Failure;
+use crate::cli::location::{Presence, WhenAbsent};
 
 /// Makes a new repository
 ///
@@ -33,6 +34,11 @@ pub fn run(arguments: &Args, context: &Context) -> Result<ExitStatus, Failure> {
 }
 
 /// Stands in for the operation until it is wired.
-fn unwired(_arguments: &Args, _context: &Context) -> Result<ExitStatus, Failure> {
+fn unwired(_arguments: &Args, context: &Context) -> Result<ExitStatus, Failure> {
+    let location = context.location()?;
+    if location.presence() == Presence::There {
+        return Err(Failure::new(ExitStatus::Conflict, format!("there is a repository at {location} already")));
+    }
+    context.access(WhenAbsent::Create)?;
     Err(Failure::not_wired("init"))
 }

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use crate::cli::context::Context;
 use crate::cli::exit::ExitStatus;
 use crate::cli::failure::Failure;
+use crate::cli::location::WhenAbsent;
 
 /// Puts a snapshot, or part of it, into a folder
 ///
@@ -75,6 +76,8 @@ pub fn run(arguments: &Args, context: &Context) -> Result<ExitStatus, Failure> {
 }
 
 /// Stands in for the operation until it is wired.
-fn unwired(_arguments: &Args, _context: &Context) -> Result<ExitStatus, Failure> {
+fn unwired(arguments: &Args, context: &Context) -> Result<ExitStatus, Failure> {
+    context.reference(&arguments.reference)?;
+    context.access(WhenAbsent::Refuse)?;
     Err(Failure::not_wired("restore"))
 }

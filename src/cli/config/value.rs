@@ -86,7 +86,9 @@ impl Place<'_> {
 impl Value {
     /// A value of a file; `None` where it is not of this kind.
     pub fn of_toml(kind: Kind, value: &DeValue<'_>, place: Place<'_>) -> Option<Self> {
-        let texts = || -> Option<Vec<String>> { value.as_array()?.iter().map(|item| item.get_ref().as_str().map(str::to_owned)).collect() };
+        let texts = || -> Option<Vec<String>> {
+            value.as_array()?.iter().map(|item| item.get_ref().as_str().map(str::to_owned)).collect()
+        };
         match kind {
             Kind::Switch => value.as_bool().map(Self::Switch),
             Kind::Size => match value.as_integer() {
