@@ -54,7 +54,7 @@ pub fn sync_folder(folder: BorrowedFd<'_>, ways: Ways) -> io::Result<()> {
 /// Where the file system has neither primitive the error's kind is `Unsupported`.
 pub fn publish(publication: &Publication<'_>, ways: Ways) -> io::Result<Published> {
     match rename_without_replacing(publication, ways) {
-        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {}
+        Err(error) if error == Errno::INVAL || is_unknown(error) => {}
         Err(Errno::EXIST) => return Ok(Published::Exists),
         renamed => return Ok(renamed.map(|()| Published::Created)?),
     }
@@ -63,7 +63,7 @@ pub fn publish(publication: &Publication<'_>, ways: Ways) -> io::Result<Publishe
         Ok(()) => {}
         Err(Errno::EXIST) => return Ok(Published::Exists),
         // Linux says EPERM where the file system has no hard links.
-        Err(Errno::PERM | Errno::NOSYS | Errno::OPNOTSUPP | Errno::MLINK) => {
+        Err(error) if error == Errno::PERM || error == Errno::MLINK || is_unknown(error) => {
             let lacking = "the file system can neither rename without replacing nor make hard links";
             return Err(io::Error::new(io::ErrorKind::Unsupported, lacking));
         }
@@ -72,6 +72,11 @@ pub fn publish(publication: &Publication<'_>, ways: Ways) -> io::Result<Publishe
     // The second name does no harm, and whoever clears away old temporary files removes it.
     let _ = retry_on_intr(|| unlinkat(folder, temporary, AtFlags::empty()));
     Ok(Published::Created)
+}
+
+/// Whether a system or a file system says that it does not know a call; two of the three are one number on Linux.
+fn is_unknown(error: Errno) -> bool {
+    [Errno::NOSYS, Errno::NOTSUP, Errno::OPNOTSUPP].contains(&error)
 }
 
 #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
@@ -94,7 +99,7 @@ fn flush(file: BorrowedFd<'_>, ways: Ways) -> Result<(), Errno> {
     if ways == Ways::Native {
         match retry_on_intr(|| rustix::fs::fcntl_fullfsync(file)) {
             // Network and some foreign file systems do not know it.
-            Err(Errno::INVAL | Errno::NOTSUP | Errno::NOTTY | Errno::OPNOTSUPP) => {}
+            Err(error) if error == Errno::INVAL || error == Errno::NOTTY || is_unknown(error) => {}
             flushed => return flushed,
         }
     }

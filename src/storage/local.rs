@@ -399,11 +399,16 @@ fn write_all(file: BorrowedFd<'_>, mut content: &[u8]) -> io::Result<()> {
 }
 
 fn size_of(stat: &Stat) -> u64 {
-    u64::try_from(stat.st_size).unwrap_or(0)
+    unsigned(stat.st_size)
 }
 
 fn modified_of(stat: &Stat) -> SystemTime {
     let seconds = Duration::from_secs(stat.st_mtime.unsigned_abs());
     let whole = if stat.st_mtime < 0 { SystemTime::UNIX_EPOCH - seconds } else { SystemTime::UNIX_EPOCH + seconds };
-    whole + Duration::from_nanos(stat.st_mtime_nsec)
+    whole + Duration::from_nanos(unsigned(stat.st_mtime_nsec))
+}
+
+/// Systems differ in the types of these numbers, none of which is ever negative.
+fn unsigned(number: impl TryInto<u64>) -> u64 {
+    number.try_into().unwrap_or(0)
 }
