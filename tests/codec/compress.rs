@@ -154,6 +154,19 @@ fn bomb_without_a_stated_size_makes_no_more_than_it_should() {
 }
 
 #[test]
+fn frame_without_a_stated_size_must_make_as_many_bytes_as_it_should() {
+    let stored = zstd::stream::encode_all(&[7; 1000][..], 3).expect("it compresses");
+    for length in [999, 1001] {
+        let mut target = Vec::with_capacity(1 << 20);
+        target.push(1);
+        let result = Decompressor::new().expect("memory").decompress(Method::Zstd, &stored, length, &mut target);
+        assert_eq!(result, Err(CompressError::Length { expected: length, actual: 1000 }));
+        assert_eq!(target, [1]);
+    }
+    assert_eq!(decompressed(Method::Zstd, &stored, 1000), Ok(vec![7; 1000]));
+}
+
+#[test]
 fn bytes_after_the_frame_are_refused() {
     let plain = text("trailing", 5_000);
     let (method, stored) = compressed(&plain);

@@ -31,7 +31,7 @@ fn slot_secret_of_password(cost: KdfCost, text: &str) -> [u8; 32] {
 }
 
 /// The first line of a slot, from FORMAT.md §3 and nothing else.
-fn slot_json(kind: &str, kdf: Value, secret: [u8; 32], roots: &[[u8; 32]]) -> Value {
+fn slot_json(kind: &str, kdf: &Value, secret: [u8; 32], roots: &[[u8; 32]]) -> Value {
     let commitment = blake3::derive_key("snap-backup 2026 v1 slot commitment", &[&secret[..], &REPOSITORY.0].concat());
     let wrap = blake3::derive_key("snap-backup 2026 v1 slot wrap", &secret);
     let mut wrapped = roots.concat();
@@ -45,13 +45,13 @@ fn slot_json(kind: &str, kdf: Value, secret: [u8; 32], roots: &[[u8; 32]]) -> Va
 
 fn password_json(cost: KdfCost, text: &str, roots: &[[u8; 32]]) -> Value {
     let kdf = json!({"algorithm": "argon2id", "t": cost.t, "m": cost.m, "p": cost.p, "salt": hex::encode(SALT)});
-    slot_json("password", kdf, slot_secret_of_password(cost, text), roots)
+    slot_json("password", &kdf, slot_secret_of_password(cost, text), roots)
 }
 
 fn key_file_json(roots: &[[u8; 32]]) -> Value {
     let key: [u8; 32] = hex::decode(KEY_FILE.trim()).expect("hex").try_into().expect("32 bytes");
     let secret = *blake3::keyed_hash(&key, &SALT).as_bytes();
-    slot_json("key-file", json!({"algorithm": "blake3", "salt": hex::encode(SALT)}), secret, roots)
+    slot_json("key-file", &json!({"algorithm": "blake3", "salt": hex::encode(SALT)}), secret, roots)
 }
 
 fn document(json: &str) -> Vec<u8> {
@@ -64,6 +64,7 @@ fn parse(json: &Value) -> Result<KeySlot, KeyError> {
 }
 
 /// The root secrets as the chunk id keys that follow from them, since secrets themselves are never given out.
+#[expect(clippy::needless_pass_by_value, reason = "results are mapped with it")]
 fn chunk_id_keys(roots: Vec<RootSecret>) -> Vec<[u8; 32]> {
     roots.iter().map(|root| Keys::derive(root).chunk_id).collect()
 }
