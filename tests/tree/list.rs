@@ -151,7 +151,7 @@ fn list_goes_on_behind_a_lost_page_at_the_right_offset() {
     pages.remove(&lost);
     let mut iterator = PieceIter::new(&pages, &content);
     let mut errors = 0;
-    while let Some(piece) = iterator.next() {
+    for piece in iterator.by_ref() {
         errors += usize::from(piece.is_err());
     }
     assert_eq!((errors, iterator.offset()), (1, content.size()));

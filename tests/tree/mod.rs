@@ -3,6 +3,8 @@
 mod cursor;
 mod diff;
 mod generate;
+mod golden;
+mod hostile;
 mod list;
 mod part;
 mod root;

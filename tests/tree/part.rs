@@ -18,7 +18,7 @@ proptest! {
         let inside = map.iter().filter(|(path, _)| path.starts_with(&prefix));
         let expected: Vec<Entry> = inside.map(|(path, version)| entry(path, *version)).collect();
         let found: Result<Vec<Entry>, _> = under(&pages, root.id, &prefix).expect("every page is there").collect();
-        prop_assert_eq!(found.expect("every page is there"), expected.clone());
+        prop_assert_eq!(&found.expect("every page is there"), &expected);
         let files = expected.iter().filter(|entry| !entry.path.as_bytes().ends_with(b"/")).count() as u64;
         let totals = Totals { entries: expected.len() as u64, files, bytes: 3 * files };
         prop_assert_eq!(totals_under(&pages, root.id, &prefix).expect("every page is there"), totals);
