@@ -1,8 +1,8 @@
-//! One test binary.
+//! One test binary, so that it is linked once.
 
+mod cli;
 mod codec;
 mod local;
 mod storage;
-mod tree;
 mod target;
-mod cli;
+mod tree;
