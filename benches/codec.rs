@@ -29,7 +29,9 @@ fn main() {
     let text = if files.is_empty() { made_up_text() } else { text_of(&files) };
     let mut random = vec![0; INPUT_SIZE];
     fill_keystream(&[1; 32], b"random", &mut random);
-    let zeros = vec![0; INPUT_SIZE];
+    // Filled, or every page would be the one page of zeros that the system lends.
+    let mut zeros = vec![1; INPUT_SIZE];
+    zeros.fill(0);
 
     cut(&[("random", &random), ("text", &text), ("zeros", &zeros)]);
     name(&random);
