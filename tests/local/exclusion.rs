@@ -131,7 +131,7 @@ fn only_files_over_the_limit_are_left_out() {
 fn excluded_unreadable_directory_makes_no_gap() {
     use std::os::unix::fs::PermissionsExt;
     let zoo = forest();
-    std::fs::set_permissions(zoo.at("a"), std::fs::Permissions::from_mode(0)).expect("mode");
+    std::fs::set_permissions(zoo.at("a"), std::fs::Permissions::from_mode(0o000)).expect("mode");
     let root = LocalRoot { excludes: patterns(&["/a"]), ..zoo.root() };
     let (gaps, all) = as_nobody(&zoo, move |zoo| (list(&root, 2).1, list(&zoo.root(), 2).1));
     std::fs::set_permissions(zoo.at("a"), std::fs::Permissions::from_mode(0o755)).expect("mode");

@@ -263,3 +263,20 @@ fn full_file_is_not_called_sparse() {
     zoo.file("f", &[1; 10_000]);
     assert_eq!(zoo.listed("f").posix_metadata(&OwnerNames::new()).flags, 0);
 }
+
+#[test]
+fn any_difference_of_size_time_or_inode_is_another_state() {
+    let zoo = Zoo::new();
+    zoo.file("f", b"abc");
+    let stat = zoo.listed("f").stat;
+    let differs = |change: &dyn Fn(&mut snap::source::local::stat::FileStat)| {
+        let mut after = stat;
+        change(&mut after);
+        !stat.is_same_state(&after)
+    };
+    assert!(!differs(&|_| {}) && !differs(&|after| after.link_count += 1));
+    assert!(differs(&|after| after.size += 1));
+    assert!(differs(&|after| after.changed.nanoseconds ^= 1));
+    assert!(differs(&|after| after.modified.nanoseconds ^= 1));
+    assert!(differs(&|after| after.identity.inode += 1));
+}

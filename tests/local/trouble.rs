@@ -111,7 +111,7 @@ fn write_in(directory: &std::os::fd::OwnedFd, name: &str) {
 
 #[test]
 fn three_thousand_levels_are_walked_with_few_descriptors_and_read_afterwards() {
-    let zoo = Zoo::new();
+    let zoo = Zoo::large();
     write_in(&dig(&zoo, "d", 3000), "f");
     for threads in [1, 3] {
         let (entries, gaps) = list(&zoo.root(), threads);
@@ -136,7 +136,7 @@ fn path_far_beyond_what_a_system_call_takes_is_walked_and_read() {
 
 #[test]
 fn path_longer_than_the_format_allows_is_a_gap() {
-    let (zoo, name) = (Zoo::new(), "n".repeat(250));
+    let (zoo, name) = (Zoo::large(), "n".repeat(250));
     write_in(&dig(&zoo, &name, 262), "f");
     let (entries, gaps) = list(&zoo.root(), 2);
     assert_eq!((entries.len(), gaps.len()), (262, 1));
@@ -155,7 +155,7 @@ fn remove_deep(zoo: &Zoo, name: &str) {
 
 #[test]
 fn thousands_of_directories_held_at_once_do_not_exhaust_descriptors() {
-    let zoo = Zoo::new();
+    let zoo = Zoo::large();
     for number in 0..2_000 {
         zoo.file(&format!("{number:04}/f"), b"x");
     }

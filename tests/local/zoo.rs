@@ -17,6 +17,12 @@ impl Zoo {
         Self { directory: tempfile::tempdir().expect("temporary directory") }
     }
 
+    /// In memory where the system has such a place: for trees of thousands, which a disk takes seconds to make.
+    pub(super) fn large() -> Self {
+        let directory = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("temporary directory");
+        Self { directory }
+    }
+
     pub(super) fn path(&self) -> &Path {
         self.directory.path()
     }
