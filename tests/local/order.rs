@@ -38,7 +38,7 @@ fn names_of_eight_bytes_and_around_sort_by_all_their_bytes() {
 
 #[test]
 fn folder_of_twenty_thousand_is_listed_whole_and_in_order() {
-    let zoo = Zoo::new();
+    let zoo = Zoo::large();
     for number in 0..20_000 {
         let path = zoo.path().join(format!("{:05}", (number * 7919) % 20_000));
         if number % 10 == 0 {
@@ -65,7 +65,7 @@ fn portable_way_lists_the_same() {
 
 #[test]
 fn dropping_a_walk_half_way_ends_its_threads() {
-    let zoo = Zoo::new();
+    let zoo = Zoo::large();
     for number in 0..2_000 {
         zoo.file(&format!("{}/{number}", number % 50), b"");
     }

@@ -17,6 +17,12 @@ impl Zoo {
         Self { directory: tempfile::tempdir().expect("temporary directory") }
     }
 
+    /// In memory where the system has such a place: for trees of thousands, which a disk takes seconds to make.
+    pub(super) fn large() -> Self {
+        let directory = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("temporary directory");
+        Self { directory }
+    }
+
     pub(super) fn path(&self) -> &Path {
         self.directory.path()
     }
@@ -69,4 +75,25 @@ pub(super) fn texts(root: &LocalRoot) -> Vec<String> {
 
 pub(super) fn is_root() -> bool {
     rustix::process::geteuid().is_root()
+}
+
+pub(super) fn skipped(reason: &str) {
+    use std::io::Write;
+    let _unseen = writeln!(std::io::stderr(), "skipped: {reason}");
+}
+
+/// Runs in a thread that may do no more than anybody, whoever runs the tests.
+pub(super) fn as_nobody<T: Send>(zoo: &Zoo, run: impl FnOnce(&Zoo) -> T + Send) -> T {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(zoo.path(), std::fs::Permissions::from_mode(0o755)).expect("mode");
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            if is_root() {
+                let nobody = rustix::process::Uid::from_raw(65_534);
+                rustix::thread::set_thread_res_uid(nobody, nobody, nobody).expect("user");
+            }
+            run(zoo)
+        });
+        thread.join().expect("because the test ran to its end")
+    })
 }
