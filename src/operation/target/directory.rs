@@ -172,6 +172,10 @@ impl Target {
                 match mkdirat(parent, name, Mode::RWXU) {
                     Ok(()) => match openat(parent, name, FOLDER, Mode::empty()) {
                         Ok(descriptor) => {
+                            if parent.inherits.acl {
+                                // A default ACL may take the owner's own permissions away.
+                                fchmod(&descriptor, Mode::RWXU).map_err(failed("set the mode of"))?;
+                            }
                             return Ok(Directory { path, descriptor, made: Made::ThisRun, inherits: parent.inherits });
                         }
                         Err(errno) if changed_meanwhile(errno) => continue,
