@@ -5,4 +5,5 @@ mod codec;
 mod local;
 mod storage;
 mod target;
+mod tidy;
 mod tree;
