@@ -51,7 +51,7 @@ impl Repository {
         let id = SlotId(random_bytes()?);
         let source = opener.source();
         let slot = KeySlot::create(id, self.config.id, source, label, created, KdfCost::default(), &self.roots)?;
-        let document = Sealed::of_clear_document(slot.to_document()).into_bytes();
+        let document = Sealed::of_clear_document(slot.to_document()).bytes();
         for name in slot_names(&id) {
             // The id was drawn just now: a taken name is an earlier try of these bytes.
             let (Put::Created | Put::Exists) = self.storage.put_if_absent(&name, document.clone())?;

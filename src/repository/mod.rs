@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use crate::codec::key::{Keys, RootSecret};
 use crate::id::{RepositoryId, SlotId};
-use crate::repository::index::cache::IndexCache;
 use crate::repository::config::{Config, UnverifiedConfig};
 use crate::repository::error::RepositoryError;
+use crate::repository::index::cache::IndexCache;
 use crate::repository::keyring::{Opener, unlock};
 use crate::repository::object::{DOCUMENT_SIZE_MAX, open_object, seal_object};
 use crate::repository::random::random_bytes;
@@ -77,7 +77,7 @@ impl Repository {
         }
         repository.put_reserve()?;
         // The config comes last: without it there is no repository, and `init` can be run again.
-        let document = repository.config.to_document(&repository.keys.config).into_bytes();
+        let document = repository.config.to_document(&repository.keys.config).bytes();
         let put = |name| repository.storage.put_if_absent(&name, document.clone());
         if put(ObjectName::config())? == Put::Exists {
             return Err(RepositoryError::AlreadyExists { location: repository.storage.to_string() });
@@ -154,12 +154,12 @@ impl Repository {
 
     fn put_object(&self, name: &ObjectName, plaintext: &[u8]) -> Result<Put, RepositoryError> {
         let sealed = seal_object(&self.keys, self.config.id, name, plaintext, random_bytes()?)?;
-        Ok(self.storage.put_if_absent(name, sealed.into_bytes())?)
+        Ok(self.storage.put_if_absent(name, sealed.bytes())?)
     }
 
     /// Puts an object whose name only this session uses; returns the bytes it takes.
     fn put_object_counted(&self, name: &ObjectName, plaintext: &[u8]) -> Result<u64, RepositoryError> {
-        let sealed = seal_object(&self.keys, self.config.id, name, plaintext, random_bytes()?)?.into_bytes();
+        let sealed = seal_object(&self.keys, self.config.id, name, plaintext, random_bytes()?)?.bytes();
         let size = sealed.len() as u64;
         let (Put::Created | Put::Exists) = self.storage.put_if_absent(name, sealed)?;
         Ok(size)
@@ -181,7 +181,7 @@ impl Repository {
         let mut bytes = vec![0; RESERVE_SIZE];
         crate::codec::hash::fill_keystream(&random_bytes()?, b"reserve", &mut bytes);
         let reserve = crate::codec::seal::Sealed::of_clear_document(bytes);
-        let _created_or_there = self.storage.put_if_absent(&ObjectName::reserve(), reserve.into_bytes())?;
+        let _created_or_there = self.storage.put_if_absent(&ObjectName::reserve(), reserve.bytes())?;
         Ok(())
     }
 }

@@ -39,11 +39,6 @@ mod stream;
 
 pub use stream::backup_stream;
 
-/// zstd level for content: in frames of a megabyte level 3 is a tenth smaller than level 1.
-const DATA_LEVEL: i32 = 3;
-/// zstd level for pages.
-const PAGE_LEVEL: i32 = 3;
-
 /// What a backup takes and how.
 #[derive(Clone, Debug)]
 pub struct BackupRequest {
@@ -259,7 +254,7 @@ fn capture_root(
     context.progress.report(Event::Started { agent: path.clone() });
     let repository = context.session.repository();
     let reader = Reader::new(repository, context.session.index());
-    let mut pages = PageWriter::new(context.session.writer(PackKind::Pages, PAGE_LEVEL)?);
+    let mut pages = PageWriter::new(context.session.writer(PackKind::Pages)?);
     let mut builder = TreeBuilder::new(tree_parameters(repository), &mut pages);
     let assembled = assemble(context, root, resource, earlier.map(|earlier| (&reader, earlier.root)), &mut builder);
     let (coverage, map) = match assembled {
@@ -301,10 +296,7 @@ pub(crate) fn tree_parameters(repository: &Repository) -> TreeParameters {
     TreeParameters { page_boundary: *repository.cutting_keys().page_boundary, page_entries }
 }
 
-fn resolve_roots(
-    roots: &[LocalRoot],
-    progress: &dyn Progress,
-) -> Result<(Vec<LocalRoot>, Vec<Resource>), BackupError> {
+fn resolve_roots(roots: &[LocalRoot], progress: &dyn Progress) -> Result<(Vec<LocalRoot>, Vec<Resource>), BackupError> {
     let paths: Vec<PathBuf> = roots.iter().map(|root| root.path.clone()).collect();
     let at = |source| BackupError::Path { path: paths.first().cloned().unwrap_or_default(), source };
     let (kept, nested) = drop_nested(&paths).map_err(at)?;
