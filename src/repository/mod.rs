@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::codec::key::{Keys, RootSecret};
+use crate::codec::seal::Cipher;
 use crate::id::{RepositoryId, SlotId};
 use crate::repository::config::{Config, UnverifiedConfig};
 use crate::repository::error::RepositoryError;
@@ -41,6 +42,7 @@ pub struct Repository {
     keys: Keys,
     roots: Vec<RootSecret>,
     opened_with: Option<SlotId>,
+    cipher: Cipher,
     cache: IndexCache,
     notices: Vec<RepositoryError>,
 }
@@ -70,6 +72,7 @@ impl Repository {
             keys,
             roots,
             opened_with: None,
+            cipher: Cipher::fastest_here(),
             notices: Vec::new(),
         };
         for (opener, label) in openers {
@@ -97,7 +100,8 @@ impl Repository {
         let keys = Keys::derive(&roots[0]);
         let config = unverified.verify(&keys.config)?;
         let cache = cache_of(cache_root, config.id);
-        Ok(Self { storage, config, keys, roots, opened_with: Some(slot), cache, notices })
+        let cipher = Cipher::fastest_here();
+        Ok(Self { storage, config, keys, roots, opened_with: Some(slot), cipher, cache, notices })
     }
 
     /// Whether there is a repository, by its `config` or the copy of it.
@@ -110,6 +114,18 @@ impl Repository {
             }
         }
         Ok(false)
+    }
+
+    /// Seals with this cipher from now on instead of the one that is fastest here; readers take either.
+    #[must_use]
+    pub fn with_cipher(mut self, cipher: Cipher) -> Self {
+        self.cipher = cipher;
+        self
+    }
+
+    /// What new packs and objects are sealed with.
+    pub(crate) fn cipher(&self) -> Cipher {
+        self.cipher
     }
 
     /// Where it is kept.
@@ -153,13 +169,13 @@ impl Repository {
     }
 
     fn put_object(&self, name: &ObjectName, plaintext: &[u8]) -> Result<Put, RepositoryError> {
-        let sealed = seal_object(&self.keys, self.config.id, name, plaintext, random_bytes()?)?;
+        let sealed = seal_object(&self.keys, self.config.id, name, plaintext, self.cipher)?;
         Ok(self.storage.put_if_absent(name, sealed.bytes())?)
     }
 
     /// Puts an object whose name only this session uses; returns the bytes it takes.
     fn put_object_counted(&self, name: &ObjectName, plaintext: &[u8]) -> Result<u64, RepositoryError> {
-        let sealed = seal_object(&self.keys, self.config.id, name, plaintext, random_bytes()?)?.bytes();
+        let sealed = seal_object(&self.keys, self.config.id, name, plaintext, self.cipher)?.bytes();
         let size = sealed.len() as u64;
         let (Put::Created | Put::Exists) = self.storage.put_if_absent(name, sealed)?;
         Ok(size)

@@ -46,6 +46,7 @@ pub(crate) struct PackWriter<'k> {
     keys: &'k Keys,
     repository: RepositoryId,
     kind: PackKind,
+    cipher: Cipher,
     sizes: PackSizes,
     sealer: FrameSealer,
     /// What waits for each effort, in the order of [`EFFORTS`].
@@ -67,12 +68,14 @@ impl<'k> PackWriter<'k> {
         keys: &'k Keys,
         repository: RepositoryId,
         kind: PackKind,
+        cipher: Cipher,
         sizes: PackSizes,
     ) -> Result<Self, RepositoryError> {
         Ok(Self {
             keys,
             repository,
             kind,
+            cipher,
             sizes,
             sealer: FrameSealer::new()?,
             pending: Default::default(),
@@ -127,7 +130,8 @@ impl<'k> PackWriter<'k> {
                 Some(pack) => pack,
                 None => {
                     let buffer = std::mem::take(&mut self.spare);
-                    self.pack.insert(OpenPack::new(self.kind, self.keys, self.repository, buffer)?)
+                    let header = PackHeader { kind: self.kind, cipher: self.cipher, salt: random_bytes()? };
+                    self.pack.insert(OpenPack::new(header, self.keys, self.repository, buffer))
                 }
             };
             let number = pack.directory.frames.len() as u64;
@@ -166,15 +170,14 @@ impl<'k> PackWriter<'k> {
 }
 
 impl OpenPack {
-    fn new(kind: PackKind, keys: &Keys, repository: RepositoryId, mut bytes: Vec<u8>) -> Result<Self, RepositoryError> {
-        let header = PackHeader { kind, cipher: Cipher::fastest_here(), salt: random_bytes()? };
+    fn new(header: PackHeader, keys: &Keys, repository: RepositoryId, mut bytes: Vec<u8>) -> Self {
         let encoded = header.encode();
         bytes.clear();
         bytes.extend_from_slice(&encoded);
         let mut digest = Digest::default();
         digest.update(&encoded);
         let keys = header.keys(keys, repository);
-        Ok(Self { header, keys, bytes, digest, directory: PackDirectory::default() })
+        Self { header, keys, bytes, digest, directory: PackDirectory::default() }
     }
 
     fn close(mut self, closing: Closing) -> ClosedPack {

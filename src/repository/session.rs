@@ -176,7 +176,7 @@ impl Session {
     pub fn writer(&self, kind: PackKind) -> Result<ChunkWriter<'_>, RepositoryError> {
         let repository = &self.repository;
         let (keys, config) = (repository.keys(), repository.config());
-        let packs = PackWriter::new(keys, config.id, kind, config.sizes())?;
+        let packs = PackWriter::new(keys, config.id, kind, repository.cipher(), config.sizes())?;
         self.unflushed.fetch_add(1, Ordering::Relaxed);
         Ok(ChunkWriter { session: self, id_key: kind.id_key(keys), packs })
     }
