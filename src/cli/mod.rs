@@ -22,12 +22,15 @@ pub mod environment;
 pub mod exit;
 pub mod failure;
 pub mod hook;
+pub mod lines;
 pub mod location;
 pub mod output;
 pub mod pager;
+pub mod repository;
 pub mod secret;
 pub mod signal;
 pub mod text;
+pub mod view;
 pub mod watch;
 
 use crate::cli::arguments::{Cli, Command};

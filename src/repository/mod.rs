@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use crate::codec::key::{Keys, RootSecret};
 use crate::id::{RepositoryId, SlotId};
-use crate::repository::index::cache::IndexCache;
 use crate::repository::config::{Config, UnverifiedConfig};
 use crate::repository::error::RepositoryError;
+use crate::repository::index::cache::IndexCache;
 use crate::repository::keyring::{Opener, unlock};
 use crate::repository::object::{DOCUMENT_SIZE_MAX, open_object, seal_object};
 use crate::repository::random::random_bytes;
@@ -21,6 +21,7 @@ pub mod config;
 pub mod error;
 mod frame;
 pub mod index;
+mod inspect;
 pub mod keyring;
 mod object;
 pub mod pack;
@@ -165,9 +166,14 @@ impl Repository {
         Ok(size)
     }
 
-    /// Refuses where a pruner of a newer program was at work, whose records this one does not know.
+    /// Refuses to write where this program does not know all there is.
     fn refuse_generations(&self) -> Result<(), RepositoryError> {
         self.config.writable()?;
+        self.refuse_pruned()
+    }
+
+    /// Refuses where a pruner of a newer program was at work, whose records this one does not know.
+    pub(crate) fn refuse_pruned(&self) -> Result<(), RepositoryError> {
         match self.storage.list(&Prefix::Generations)?.first() {
             None => Ok(()),
             Some(object) => Err(RepositoryError::NewerFormat {

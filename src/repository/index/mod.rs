@@ -7,9 +7,9 @@
 use rayon::prelude::*;
 
 use crate::id::PackId;
-use crate::repository::index::cache::IndexCache;
 use crate::repository::error::RepositoryError;
 use crate::repository::index::build::Plan;
+use crate::repository::index::cache::IndexCache;
 use crate::repository::index::delta::PackRecord;
 use crate::repository::index::segment::{Backing, IndexedPack, Location, Segment};
 use crate::storage::StorageErrorKind;
@@ -58,7 +58,9 @@ impl Index {
                 }
                 Err(error @ RepositoryError::ObjectDamaged { .. }) => damaged.push(error),
                 // Superseded while we looked: a pruner merged it into a base segment.
-                Err(RepositoryError::Storage(error)) if error.kind == StorageErrorKind::NotFound => damaged.push(error.into()),
+                Err(RepositoryError::Storage(error)) if error.kind == StorageErrorKind::NotFound => {
+                    damaged.push(error.into())
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -74,6 +76,12 @@ impl Index {
             index.from_trailers.push(segment_of_packs("", &beside, &IndexCache::none())?);
         }
         Ok((index, damaged))
+    }
+
+    /// Takes packs in whose index delta is lost; their chunks are found from now on, but writers do not count on them.
+    pub fn adopt(&mut self, packs: &[PackRecord]) -> Result<(), RepositoryError> {
+        self.from_trailers.push(segment_of_packs("", packs, &IndexCache::none())?);
+        Ok(())
     }
 
     /// Every copy of the chunk or page of this id, trusted ones first.
