@@ -29,6 +29,7 @@ pub mod pager;
 pub mod repository;
 pub mod secret;
 pub mod signal;
+pub mod summary;
 pub mod text;
 pub mod view;
 pub mod watch;
