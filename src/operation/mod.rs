@@ -12,4 +12,6 @@ pub mod pages;
 pub mod part;
 pub mod reach;
 pub mod reference;
+pub mod stats;
+pub mod tag;
 pub mod target;

@@ -87,8 +87,8 @@ pub struct Reached {
 }
 
 /// A walk, which remembers where it has been.
-pub struct Reach<'w, W> {
-    reader: &'w Reader<'w>,
+pub struct Reach<'w, 'r, W> {
+    reader: &'w Reader<'r>,
     witness: &'w W,
     sound: Vec<Mutex<HashSet<[u8; 32], BuildHasherDefault<IdHasher>>>>,
     tree_pages: AtomicU64,
@@ -119,9 +119,9 @@ impl Soundness {
 /// Shards of the set of pages, so that threads do not wait for each other.
 const SHARDS: usize = 64;
 
-impl<'w, W: Witness> Reach<'w, W> {
+impl<'w, 'r, W: Witness> Reach<'w, 'r, W> {
     /// A walk that has not begun.
-    pub fn new(reader: &'w Reader<'w>, witness: &'w W) -> Self {
+    pub fn new(reader: &'w Reader<'r>, witness: &'w W) -> Self {
         Self {
             reader,
             witness,

@@ -207,8 +207,8 @@ fn walk(
 }
 
 /// Looks up what a walk meets.
-struct Inspector<'i> {
-    reader: &'i Reader<'i>,
+struct Inspector<'i, 'r> {
+    reader: &'i Reader<'r>,
     suspects: HashSet<PackId>,
     progress: &'i dyn Progress,
     unnamed: AtomicU64,
@@ -216,7 +216,7 @@ struct Inspector<'i> {
     lost: Mutex<Vec<Fault>>,
 }
 
-impl Witness for Inspector<'_> {
+impl Witness for Inspector<'_, '_> {
     fn chunk(&self, id: &ChunkId, length: u32) -> Result<(), String> {
         let mut reason = None;
         for location in self.reader.index().find(&id.0).filter(|location| location.header.kind == PackKind::Data) {
