@@ -22,6 +22,7 @@ pub mod config;
 pub mod error;
 mod frame;
 pub mod index;
+mod inspect;
 pub mod keyring;
 mod object;
 pub mod pack;
@@ -181,9 +182,14 @@ impl Repository {
         Ok(size)
     }
 
-    /// Refuses where a pruner of a newer program was at work, whose records this one does not know.
+    /// Refuses to write where this program does not know all there is.
     fn refuse_generations(&self) -> Result<(), RepositoryError> {
         self.config.writable()?;
+        self.refuse_pruned()
+    }
+
+    /// Refuses where a pruner of a newer program was at work, whose records this one does not know.
+    pub(crate) fn refuse_pruned(&self) -> Result<(), RepositoryError> {
         match self.storage.list(&Prefix::Generations)?.first() {
             None => Ok(()),
             Some(object) => Err(RepositoryError::NewerFormat {

@@ -163,7 +163,8 @@ pub fn backup(
     let started = Instant::now();
     let (roots, resources) = resolve_roots(&request.roots, progress)?;
     let series = request.label.series.clone().unwrap_or_else(|| derived_series(&request.label.host, &resources));
-    let session = Session::begin(Arc::clone(repository), &session_mark(&request.label), request.mode)?;
+    let session =
+        Session::begin(Arc::clone(repository), &session_mark(&request.label.host, request.label.time), request.mode)?;
     for damaged in session.damaged() {
         progress.report(Event::Warning { message: format!("{damaged}; what it named is sent again") });
     }
@@ -237,9 +238,9 @@ pub(crate) fn tool() -> String {
 }
 
 /// The mark of a session of this process.
-pub(crate) fn session_mark(label: &SnapshotLabel) -> SessionMark {
+pub(crate) fn session_mark(host: &str, time: jiff::Timestamp) -> SessionMark {
     let ProcessIdentity { boot, pid_namespace, pid, started } = ProcessIdentity::of_this();
-    SessionMark { time: label.time, host: label.host.clone(), boot, pid_namespace, pid, started, tool: tool() }
+    SessionMark { time, host: host.to_owned(), boot, pid_namespace, pid, started, tool: tool() }
 }
 
 fn capture_root(

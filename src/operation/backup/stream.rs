@@ -32,7 +32,7 @@ pub fn backup_stream<R: Read>(
     let resource = stream.resource();
     let path = escape_path(&resource.path);
     let series = label.series.clone().unwrap_or_else(|| format!("{}:{path}", label.host));
-    let session = Session::begin(Arc::clone(repository), &session_mark(label), mode)?;
+    let session = Session::begin(Arc::clone(repository), &session_mark(&label.host, label.time), mode)?;
     let chunker = Chunker::new(repository.cutting_keys().chunker, &repository.config().chunker);
     let mut pages = PageWriter::new(session.writer(PackKind::Pages)?);
     let mut chunks = session.writer(PackKind::Data)?;
