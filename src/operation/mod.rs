@@ -6,4 +6,5 @@
 pub mod backup;
 pub mod pages;
 pub mod reference;
+pub mod restore;
 pub mod target;
