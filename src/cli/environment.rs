@@ -54,6 +54,12 @@ impl Environment {
         self.variable(name).filter(|value| !value.is_empty())
     }
 
+    /// The name of whoever runs the program; the number where the system knows no name.
+    pub fn user(&self) -> String {
+        let known = uzers::get_user_by_uid(self.user_id).map(|user| user.name().to_string_lossy().into_owned());
+        known.unwrap_or_else(|| self.user_id.to_string())
+    }
+
     /// The user's own folder.
     pub fn home(&self) -> Option<PathBuf> {
         self.non_empty("HOME").map(PathBuf::from)

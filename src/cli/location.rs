@@ -10,13 +10,13 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
-use zeroize::Zeroizing;
 
 use crate::cli::config::Settings;
 use crate::cli::config::value::Value;
 use crate::cli::environment::Environment;
 use crate::cli::exit::ExitStatus;
 use crate::cli::failure::Failure;
+use crate::codec::key::secret::FileKey;
 
 /// Where a repository is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -205,14 +205,13 @@ pub struct RepositoryPresence(pub Presence);
 pub struct KeyPresence(pub Presence);
 
 /// Writes a key file that did not exist (mode 0600, its folder 0700), durably: one line of 64 hex digits.
-pub fn create_key_file(key_file: &Path, key: &[u8; 32]) -> Result<(), LocationError> {
+pub fn create_key_file(key_file: &Path, key: &FileKey) -> Result<(), LocationError> {
     let write = || {
         if let Some(folder) = key_file.parent() {
             fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         }
         let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(key_file)?;
-        let line = Zeroizing::new(hex::encode(key) + "\n");
-        file.write_all(line.as_bytes())?;
+        file.write_all(key.to_file_text().as_bytes())?;
         file.sync_all()?;
         key_file.parent().map_or(Ok(()), |folder| fs::File::open(folder)?.sync_all())
     };
@@ -227,6 +226,7 @@ mod tests {
     use crate::cli::config::value::Value;
     use crate::cli::config::{Flag, Settings};
     use crate::cli::environment::Environment;
+    use crate::codec::key::secret::FileKey;
     use std::os::unix::fs::PermissionsExt;
 
     fn plan(location: &Location, there: [bool; 2], when: WhenAbsent) -> Result<Plan, LocationError> {
@@ -256,8 +256,9 @@ mod tests {
         assert!(matches!(lost, Err(LocationError::KeyMissing { .. })));
         let folder = tempfile::tempdir().expect("a folder");
         let key_file = folder.path().join("deep/key");
-        create_key_file(&key_file, &[7; 32]).expect("it is new");
-        assert!(create_key_file(&key_file, &[8; 32]).is_err());
+        let key = |digits: &str| FileKey::parse_file_text(&digits.repeat(32)).expect("a key");
+        create_key_file(&key_file, &key("07")).expect("it is new");
+        assert!(create_key_file(&key_file, &key("08")).is_err());
         assert_eq!(std::fs::read_to_string(&key_file).expect("read"), "07".repeat(32) + "\n");
         assert_eq!(key_file.metadata().expect("there").permissions().mode() & 0o777, 0o600);
     }

@@ -25,8 +25,10 @@ pub mod hook;
 pub mod location;
 pub mod output;
 pub mod pager;
+pub mod repository;
 pub mod secret;
 pub mod signal;
+pub mod summary;
 pub mod text;
 pub mod watch;
 

@@ -129,7 +129,11 @@ impl UnverifiedConfig {
     /// The config, if whoever holds `config_key` wrote it.
     pub(crate) fn verify(self, config_key: &HashKey) -> Result<Config, RepositoryError> {
         let expected = blake3::Hash::from_bytes(keyed(config_key, self.line.as_bytes()));
-        if expected == blake3::Hash::from_bytes(self.mac) { Ok(self.config) } else { Err(RepositoryError::ConfigForged) }
+        if expected == blake3::Hash::from_bytes(self.mac) {
+            Ok(self.config)
+        } else {
+            Err(RepositoryError::ConfigForged)
+        }
     }
 }
 

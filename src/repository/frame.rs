@@ -192,7 +192,8 @@ pub(crate) fn open_frame<'a>(
     let (head, body) = frame.split_at_mut(FRAME_HEAD_SIZE);
     let nonce = |part| NonceCounter { number, part };
     let (sync, header) = head.split_at_mut(8);
-    let header = keys.seal.open_in_place(nonce(HEADER_PART), &keys.associated, header).map_err(|_| damaged("header"))?;
+    let header =
+        keys.seal.open_in_place(nonce(HEADER_PART), &keys.associated, header).map_err(|_| damaged("header"))?;
     let word = |at: usize| u32::from_le_bytes(header[at..at + 4].try_into().expect("because the slice has 4 bytes"));
     if *sync != keys.sync_word(number)
         || (word(0), word(4), word(8)) != (record.method as u32, record.stored_length, record.plain_length)

@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use crate::codec::key::{Keys, RootSecret};
 use crate::id::{RepositoryId, SlotId};
-use crate::repository::index::cache::IndexCache;
 use crate::repository::config::{Config, UnverifiedConfig};
 use crate::repository::error::RepositoryError;
+use crate::repository::index::cache::IndexCache;
 use crate::repository::keyring::{Opener, unlock};
 use crate::repository::object::{DOCUMENT_SIZE_MAX, open_object, seal_object};
 use crate::repository::random::random_bytes;

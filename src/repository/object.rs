@@ -72,7 +72,8 @@ pub(crate) fn open_object(
     let associated = associated_data(repository, header, name);
     let key = SealKey::new(cipher, &keyed(&keys.objects, &header[32..64]));
     let mut sealed = body.to_vec();
-    let opened = key.open_in_place(NonceCounter::ONLY, &associated, &mut sealed).map_err(|e| damaged(&e.to_string()))?;
+    let opened =
+        key.open_in_place(NonceCounter::ONLY, &associated, &mut sealed).map_err(|e| damaged(&e.to_string()))?;
     let length = usize::try_from(length).map_err(|_| damaged("it is larger than this machine can hold"))?;
     let mut plaintext = Vec::with_capacity(length);
     Decompressor::new()?.decompress(method, opened, length, &mut plaintext).map_err(|e| damaged(&e.to_string()))?;

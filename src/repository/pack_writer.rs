@@ -169,12 +169,7 @@ impl<'k> PackWriter<'k> {
 }
 
 impl OpenPack {
-    fn new(
-        kind: PackKind,
-        keys: &Keys,
-        repository: RepositoryId,
-        mut bytes: Vec<u8>,
-    ) -> Result<Self, RepositoryError> {
+    fn new(kind: PackKind, keys: &Keys, repository: RepositoryId, mut bytes: Vec<u8>) -> Result<Self, RepositoryError> {
         let header = PackHeader { kind, cipher: Cipher::fastest_here(), salt: random_bytes()? };
         let encoded = header.encode();
         bytes.clear();

@@ -85,8 +85,8 @@ impl Repository {
             let end = at + usize::try_from(frame.size()).unwrap_or(usize::MAX);
             stored.clear();
             stored.extend_from_slice(bytes.get(at..end).ok_or_else(|| damaged("it ends early".to_owned()))?);
-            let chunks = open_frame(&keys, number as u64, frame, &mut stored, &mut decompressor, &mut plain)
-                .map_err(damaged)?;
+            let chunks =
+                open_frame(&keys, number as u64, frame, &mut stored, &mut decompressor, &mut plain).map_err(damaged)?;
             let ids = &record.directory.ids[chunk..chunk + frame.chunk_count as usize];
             if !chunks.ids_equal(id_key, ids) {
                 return Err(damaged(format!("a chunk in frame {number} is not what its id says")));

@@ -2,7 +2,9 @@
 //!
 //! Options that a configuration may set too become its uppermost layer, so that `run` asks one place for each.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
 use crate::cli::arguments::{Flags, Switch};
@@ -12,7 +14,17 @@ use crate::cli::environment::Environment;
 use crate::cli::exit::ExitStatus;
 use crate::cli::failure::Failure;
 use crate::cli::hook;
-use crate::cli::location::WhenAbsent;
+use crate::cli::location::{Location, Presence, WhenAbsent};
+use crate::cli::repository;
+use crate::cli::summary;
+use crate::cli::watch::Items;
+use crate::operation::backup::{BackupError, BackupRequest, Rereading, SnapshotLabel, backup, backup_stream};
+use crate::repository::Repository;
+use crate::repository::session::Mode;
+use crate::resource::Totals;
+use crate::source::local::exclude::{Caches, Excludes, PatternError};
+use crate::source::local::stdin::Stream;
+use crate::source::local::{FileSystems, LocalRoot};
 
 /// Captures folders into a new snapshot
 ///
@@ -115,19 +127,141 @@ pub fn run(arguments: &Args, context: &Context) -> Result<ExitStatus, Failure> {
             .with_hint("give a path, or set `paths` under [backup] in snap.toml (`snap config init`)"));
     }
     if arguments.dry_run {
-        return unwired(arguments, context);
+        return capture(arguments, context).map(|(status, _)| status);
     }
     let began = Instant::now();
-    let result = hook::before(&context.settings).and_then(|()| unwired(arguments, context));
-    let status = result.as_ref().map_or_else(Failure::status, |status| *status);
+    let result = hook::before(&context.settings).and_then(|()| capture(arguments, context));
+    let status = result.as_ref().map_or_else(Failure::status, |(status, _)| *status);
+    let held = result.as_ref().map_or(Totals::default(), |(_, totals)| *totals);
     let time = jiff::Timestamp::now().as_second();
-    hook::after(context, &hook::Ended { status, time, seconds: began.elapsed().as_secs(), bytes: 0, files: 0 });
-    result
+    let seconds = began.elapsed().as_secs();
+    hook::after(context, &hook::Ended { status, time, seconds, bytes: held.bytes, files: held.files });
+    result.map(|(status, _)| status)
 }
 
-/// Stands in for the operation until it is wired.
-fn unwired(arguments: &Args, context: &Context) -> Result<ExitStatus, Failure> {
+/// The status, and what the snapshot holds.
+fn capture(arguments: &Args, context: &Context) -> Result<(ExitStatus, Totals), Failure> {
+    let excludes = excludes(context)?;
+    let label = label(arguments, context);
+    let stream = match (arguments.stdin, arguments.stdin_name.to_str()) {
+        (false, _) => None,
+        (true, Some(name)) => {
+            let stream = Stream::new(name, std::io::stdin().lock());
+            Some(stream.map_err(|error| Failure::of(ExitStatus::Usage, &error))?)
+        }
+        (true, None) => return Err(Failure::usage("the value of --stdin-name is not UTF-8")),
+    };
+    let repository = repository(arguments, context)?;
+    let watch = context.begin("backup", Items::Counted)?;
+    repository::report_notices(&repository, &watch);
+    let mode = if arguments.dry_run { Mode::DryRun } else { Mode::Write };
+    let result = match stream {
+        Some(stream) => backup_stream(&repository, stream, &label, mode, &watch),
+        None => {
+            let request = BackupRequest {
+                roots: roots(context, &excludes),
+                label,
+                rereading: if arguments.force { Rereading::Everything } else { Rereading::Changed },
+                mode,
+                threads: std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
+            };
+            backup(&repository, &request, &watch)
+        }
+    };
+    let stop = watch.stop_requested();
+    let (_, counts) = context.end(watch);
+    match result {
+        Ok(report) => {
+            // A stop that came too late to matter leaves a whole snapshot, and that is what is told.
+            let status = if report.gap_count() > 0 { ExitStatus::Incomplete } else { ExitStatus::Done };
+            summary::show(context, &report, status, counts)?;
+            Ok((status, report.record.summary.totals))
+        }
+        Err(BackupError::Interrupted) => Err(Failure::interrupted(stop.unwrap_or(ExitStatus::Interrupted))),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn repository(arguments: &Args, context: &Context) -> Result<Arc<Repository>, Failure> {
     let when_absent = if arguments.init { WhenAbsent::Create } else { WhenAbsent::CreateDefault };
-    context.access(when_absent)?;
-    Err(Failure::not_wired("backup"))
+    let location = context.location()?;
+    let may_be_made = arguments.init || matches!(location, Location::Embedded { .. });
+    if arguments.dry_run && may_be_made && location.presence() == Presence::Absent {
+        return repository::throw_away();
+    }
+    repository::open_or_create(context, when_absent)
+}
+
+fn roots(context: &Context, excludes: &Excludes) -> Vec<LocalRoot> {
+    let file_systems =
+        if context.settings.is_on("backup.one-file-system") { FileSystems::One } else { FileSystems::All };
+    let root = |path| LocalRoot { excludes: excludes.clone(), file_systems, ..LocalRoot::new(path) };
+    context.settings.paths("backup.paths").into_iter().map(root).collect()
+}
+
+/// The globs of options, configuration and the files they name, in that order.
+fn patterns(context: &Context) -> Result<Vec<String>, Failure> {
+    let mut patterns = context.settings.words("backup.exclude");
+    for path in context.settings.paths("backup.exclude-file") {
+        let text = std::fs::read_to_string(&path).map_err(|error| Failure::file("read", &path, &error))?;
+        patterns.extend(text.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned));
+    }
+    Ok(patterns)
+}
+
+fn excludes(context: &Context) -> Result<Excludes, Failure> {
+    let settings = &context.settings;
+    let wrong = |error: PatternError| Failure::of(ExitStatus::Usage, &error);
+    let mut ignore_files = settings.words("backup.ignore-file");
+    if settings.is_on("backup.gitignore") {
+        ignore_files.push(".gitignore".to_owned());
+    }
+    let names: Vec<&str> = ignore_files.iter().map(String::as_str).collect();
+    let mut excludes = Excludes::none().with_patterns(&patterns(context)?).map_err(wrong)?.with_ignore_files(&names);
+    if settings.is_on("backup.exclude-caches") {
+        excludes = excludes.with_caches(Caches::LeftOut);
+    }
+    if let Some(size_max) = settings.size("backup.exclude-larger-than") {
+        excludes = excludes.with_larger_than(size_max);
+    }
+    Ok(excludes)
+}
+
+fn label(arguments: &Args, context: &Context) -> SnapshotLabel {
+    SnapshotLabel {
+        time: arguments.time.unwrap_or_else(jiff::Timestamp::now),
+        host: context.host().to_owned(),
+        user: context.environment.user(),
+        series: context.settings.text("series").map(str::to_owned),
+        tags: context.settings.words("backup.tags"),
+        description: arguments.description.clone(),
+        scope: if arguments.stdin { Vec::new() } else { scope(context) },
+    }
+}
+
+/// The filters in force, as the snapshot keeps them.
+fn scope(context: &Context) -> Vec<String> {
+    let settings = &context.settings;
+    let mut scope: Vec<String> =
+        patterns(context).unwrap_or_default().iter().map(|pattern| format!("exclude {pattern}")).collect();
+    scope.extend(settings.words("backup.ignore-file").iter().map(|name| format!("ignore-file {name}")));
+    for switch in ["gitignore", "exclude-caches", "one-file-system"] {
+        if settings.is_on(&format!("backup.{switch}")) {
+            scope.push(switch.to_owned());
+        }
+    }
+    scope.extend(settings.size("backup.exclude-larger-than").map(|size| format!("exclude-larger-than {size}")));
+    scope
+}
+
+impl From<BackupError> for Failure {
+    fn from(error: BackupError) -> Self {
+        match error {
+            BackupError::Repository(error) => error.into(),
+            BackupError::Nothing => {
+                Self::of(ExitStatus::Failed, &error).with_hint("no path that was named can be read")
+            }
+            _ => Self::of(ExitStatus::Failed, &error),
+        }
+    }
 }

@@ -2,10 +2,13 @@
 //!
 //! The key of the embedded default is drawn here too; what a repository consists of is `repository`'s business.
 
+use serde_json::json;
+
 use crate::cli::context::Context;
 use crate::cli::exit::ExitStatus;
 use crate::cli::failure::Failure;
 use crate::cli::location::{Presence, WhenAbsent};
+use crate::cli::repository;
 
 /// Makes a new repository
 ///
@@ -30,15 +33,13 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(arguments: &Args, context: &Context) -> Result<ExitStatus, Failure> {
-    unwired(arguments, context)
-}
-
-/// Stands in for the operation until it is wired.
-fn unwired(_arguments: &Args, context: &Context) -> Result<ExitStatus, Failure> {
     let location = context.location()?;
     if location.presence() == Presence::There {
         return Err(Failure::new(ExitStatus::Conflict, format!("there is a repository at {location} already")));
     }
-    context.access(WhenAbsent::Create)?;
-    Err(Failure::not_wired("init"))
+    let access = context.access(WhenAbsent::Create)?;
+    let repository = repository::create(context, &access, &arguments.label)?;
+    let id = repository.config().id;
+    context.output.document(json!({ "repository": location.to_string(), "id": id.to_string() }))?;
+    Ok(ExitStatus::Done)
 }

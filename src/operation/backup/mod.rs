@@ -301,10 +301,7 @@ pub(crate) fn tree_parameters(repository: &Repository) -> TreeParameters {
     TreeParameters { page_boundary: *repository.cutting_keys().page_boundary, page_entries }
 }
 
-fn resolve_roots(
-    roots: &[LocalRoot],
-    progress: &dyn Progress,
-) -> Result<(Vec<LocalRoot>, Vec<Resource>), BackupError> {
+fn resolve_roots(roots: &[LocalRoot], progress: &dyn Progress) -> Result<(Vec<LocalRoot>, Vec<Resource>), BackupError> {
     let paths: Vec<PathBuf> = roots.iter().map(|root| root.path.clone()).collect();
     let at = |source| BackupError::Path { path: paths.first().cloned().unwrap_or_default(), source };
     let (kept, nested) = drop_nested(&paths).map_err(at)?;

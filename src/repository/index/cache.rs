@@ -47,7 +47,8 @@ impl IndexCache {
         let wanted: HashSet<&str> = names.iter().map(String::as_str).collect();
         let mut covered = HashSet::new();
         let mut segments = Vec::new();
-        let mut found: Vec<(PathBuf, Segment)> = self.files().filter_map(|path| open(&path).map(|s| (path, s))).collect();
+        let mut found: Vec<(PathBuf, Segment)> =
+            self.files().filter_map(|path| open(&path).map(|s| (path, s))).collect();
         found.sort_by_key(|(_, segment)| std::cmp::Reverse(segment.names().count()));
         for (path, segment) in found {
             let fits = segment.names().all(|name| wanted.contains(name) && !covered.contains(name));
@@ -62,12 +63,7 @@ impl IndexCache {
     }
 
     /// Writes the segment of the objects `names` and opens it; `None` where there is no cache or it fails.
-    pub(super) fn create(
-        &self,
-        names: &str,
-        size: usize,
-        write: &dyn Fn(&mut [u8]) -> Option<()>,
-    ) -> Option<Segment> {
+    pub(super) fn create(&self, names: &str, size: usize, write: &dyn Fn(&mut [u8]) -> Option<()>) -> Option<Segment> {
         let folder = self.folder.as_ref()?;
         let temporary = folder.join(format!("{}.tmp", hex::encode(random_bytes::<8>().ok()?)));
         let path = folder.join(file_name(names));

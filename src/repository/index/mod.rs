@@ -7,9 +7,9 @@
 use rayon::prelude::*;
 
 use crate::id::PackId;
-use crate::repository::index::cache::IndexCache;
 use crate::repository::error::RepositoryError;
 use crate::repository::index::build::Plan;
+use crate::repository::index::cache::IndexCache;
 use crate::repository::index::delta::PackRecord;
 use crate::repository::index::segment::{Backing, IndexedPack, Location, Segment};
 use crate::storage::StorageErrorKind;
@@ -58,7 +58,9 @@ impl Index {
                 }
                 Err(error @ RepositoryError::ObjectDamaged { .. }) => damaged.push(error),
                 // Superseded while we looked: a pruner merged it into a base segment.
-                Err(RepositoryError::Storage(error)) if error.kind == StorageErrorKind::NotFound => damaged.push(error.into()),
+                Err(RepositoryError::Storage(error)) if error.kind == StorageErrorKind::NotFound => {
+                    damaged.push(error.into())
+                }
                 Err(error) => return Err(error),
             }
         }

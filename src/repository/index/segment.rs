@@ -194,7 +194,9 @@ impl Segment {
     /// Where the chunk of this id lies: every copy that the segment knows.
     pub(super) fn find<'s>(&'s self, id: &'s [u8; 32]) -> impl Iterator<Item = Location> + 's {
         let first = self.lower_bound(id);
-        (first..self.counts.chunks).take_while(move |&chunk| self.id(chunk) == Some(*id)).filter_map(|c| self.location(c))
+        (first..self.counts.chunks)
+            .take_while(move |&chunk| self.id(chunk) == Some(*id))
+            .filter_map(|c| self.location(c))
     }
 
     /// Whether the segment knows the id.
