@@ -11,7 +11,7 @@ from urllib.parse import unquote_to_bytes
 from blake3 import blake3
 from argon2.low_level import Type, hash_secret_raw
 
-from repository import DELTA_MAX, HEX32, HEX64, MIB, PACK, Cursor, Damage, Repository
+from repository import DELTA_MAX, HEX32, HEX64, MIB, PACK, Cursor, Repository
 from repository import keyed, need, noting, padme, read_trailer, totals
 
 RECUT_MAX = 64 * MIB  # cutting in Python takes a second per 10 MB, so longer contents are only added up
@@ -23,6 +23,7 @@ SPECIALS = {
     "BlockDevice": stat.S_IFBLK,
     "CharacterDevice": stat.S_IFCHR,
 }
+MEMBER, NOT_ZERO = re.compile(rb"PK(\x03\x04|\x01\x02)"), re.compile(rb"[^\x00]")
 RECORDS = (b".jsonl", b".ndjson", b".sql", b".csv", b".tsv", b".log")
 
 
@@ -65,7 +66,11 @@ def restore_resource(repository, root, base):
         names = path.removesuffix(b"/").split(b"/")
         need(not path or (b"\0" not in path and not {b"", b".", b".."} & set(names)), f"{path}: an unsafe path")
         need(path.endswith(b"/") == (entry.kind == "Directory") or not path, f"{path}: only folders end in /")
-        need(not path or b"".join(name + b"/" for name in names[:-1]) in directories, f"{path}: is in no folder")
+        for depth in range(len(names) if path else 0):  # mkdir fails where a link or a file is in the way
+            parent = b"".join(name + b"/" for name in names[:depth])
+            if parent not in directories:
+                directories[parent] = (os.path.join(base, parent.removesuffix(b"/")) if parent else base, None)
+                os.mkdir(directories[parent][0])
         where = os.path.join(base, path.removesuffix(b"/")) if path else base
         linked = entry.posix and entry.posix["link_to"]
         if entry.kind == "Directory":
@@ -79,7 +84,8 @@ def restore_resource(repository, root, base):
             create(repository, where, entry)
             set_attributes(repository, where, entry)
     for where, entry in reversed(directories.values()):
-        set_attributes(repository, where, entry)
+        if entry:
+            set_attributes(repository, where, entry)
 
 
 def create(repository, where, entry):
@@ -181,7 +187,10 @@ def verify_resource(repository, resource, done, problems):
     for item in items:
         with noting(problems):
             verify_content(repository, item.entry.content, item.key if item.entry.kind == "File" else None, done)
-        for name, content in item.entry.posix["xattrs"] if item.entry.posix else ():
+        attributes = item.entry.posix["xattrs"] if item.entry.posix else []
+        names = [name for name, _ in attributes]
+        need(names == sorted(set(names)), f"{item.key}: attributes out of order")
+        for _, content in attributes:
             with noting(problems):
                 verify_content(repository, content, None, done)
 
@@ -189,6 +198,8 @@ def verify_resource(repository, resource, done, problems):
 def verify_content(repository, content, path, done):
     """`path` is none for an extended attribute."""
     pieces = repository.pieces(content)
+    inline_max = 512 if path is not None else 256
+    need(len(content.inline) <= inline_max, f"{path}: {len(content.inline)} bytes are inline")
     same = (content.profile, path and profile_of(path, b""), *((piece.id, piece.totals) for piece in pieces))
     if not content.profile or same in done:
         return
@@ -198,9 +209,9 @@ def verify_content(repository, content, path, done):
         return
     data = whole(repository, content)
     profile = profile_of(path, data) if path is not None else content.profile
-    need(len(data) > 512 and content.profile == profile, f"{path}: {len(data)} bytes are cut as {content.profile}")
-    lengths = list(cut(data, profile, repository.config["chunker"][profile], repository.key("chunker")))
-    need(lengths == [piece.totals[0] for piece in pieces], f"{path}: is cut elsewhere than it must")
+    need(len(data) > inline_max and content.profile == profile, f"{path}: {len(data)} bytes are cut as {content.profile}")
+    cuts = list(cut(data, profile, repository.config["chunker"][profile], repository.key("chunker")))
+    need(cuts == [(piece.totals[0], not piece.id) for piece in pieces], f"{path}: is cut elsewhere than it must")
 
 
 def profile_of(path, data):
@@ -208,15 +219,15 @@ def profile_of(path, data):
 
 
 def cut(data, profile, sizes, key):
-    """§11. The lengths of the pieces."""
+    """§11. The lengths of the pieces, and which are runs of zeros."""
     (a, b), least, most, start = struct.unpack("<II", key[:8]), sizes["min"], sizes["max"], 0
     while rest := len(data) - start:
-        length = min(rest, most)
-        member = re.compile(rb"PK(\3\4|\1\2)").search(data, start + sizes.get("member_min", 0), start + most + 4)
+        length, is_run = min(rest, most), False
+        member = MEMBER.search(data, start + sizes["member_min"], start + most + 4) if profile == "zip" else None
         if rest >= most and not data.count(0, start, start + most) < most:
-            other = re.compile(rb"[^\0]").search(data, start)
-            length = other.start() - start if other else rest
-        elif profile == "zip" and member:
+            other = NOT_ZERO.search(data, start)
+            length, is_run = other.start() - start if other else rest, True
+        elif member:
             length = member.start() - start
         elif rest > most:
             hashes = [((x ^ a) * (b | 1)) & 0xFFFFFFFF for x in windows(data, start + least - 4, most - least + 1)]
@@ -224,7 +235,7 @@ def cut(data, profile, sizes, key):
             line_end = data.find(b"\n", start + length, start + most)
             if profile == "record" and line_end >= 0:
                 length = line_end + 1 - start
-        yield length
+        yield length, is_run
         start += length
 
 

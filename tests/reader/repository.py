@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from datetime import datetime
 
 import zstandard
-from argon2.low_level import Type, hash_secret_raw
 from blake3 import blake3
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
@@ -20,7 +19,7 @@ CONTEXT = "snap-backup 2026 v1 "
 DOCUMENT_MAX, DELTA_MAX, TRAILER_MAX, PACK_MAX = 64 * MIB, 512 * MIB, 64 * MIB, 256 * MIB
 CHUNK_MAX, FRAME_MAX, FRAME_CHUNKS_MAX, PATH_MAX = 8 * MIB, 16 * MIB, 262_144, 65_536
 HEX32, HEX64 = "[0-9a-f]{32}", "[0-9a-f]{64}"
-PACK = rf"packs/([0-9a-f]{{2}})/(\1[0-9a-f]{{62}})"
+PACK = r"packs/([0-9a-f]{2})/(\1[0-9a-f]{62})"
 CIPHERS = {1: AESGCM, 2: ChaCha20Poly1305}
 KINDS = "File Directory Symlink BlockDevice CharacterDevice Fifo Socket Object Document".split()
 PROFILES = "bulk record zip".split()
@@ -422,7 +421,7 @@ class Repository:
         if not content.root:
             return content.pieces
         pieces = [piece for _, items in self.levels(content.root, True)[0] for piece in items]
-        need(totals(pieces) == (content.size, len(pieces)) and len(pieces) > 16, "a chunk list is not what is said of it")
+        need(totals(pieces) == (content.size, len(pieces)) and len(pieces) > 16, "a chunk list is not what is said")
         zeros = [piece.id is None for piece in pieces]
         need((True, True) not in zip(zeros, zeros[1:]), "neighbouring runs of zeros")
         return pieces
