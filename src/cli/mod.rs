@@ -22,6 +22,7 @@ pub mod environment;
 pub mod exit;
 pub mod failure;
 pub mod hook;
+pub mod lines;
 pub mod location;
 pub mod output;
 pub mod pager;
@@ -30,6 +31,7 @@ pub mod secret;
 pub mod signal;
 pub mod summary;
 pub mod text;
+pub mod view;
 pub mod watch;
 
 use crate::cli::arguments::{Cli, Command};

@@ -4,6 +4,7 @@
 //! drawn here. Which bytes are sealed together, and with what beside them, is `repository`'s business.
 
 use std::fmt;
+use std::sync::Arc;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use bytes::Bytes;
@@ -14,27 +15,36 @@ pub const TAG_SIZE: usize = 16;
 
 /// Bytes that may be given to storage: sealed, or a document that is meant to be read in clear.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sealed(Bytes);
+pub struct Sealed(Arc<Vec<u8>>);
+
+/// What [`Bytes`] holds on to.
+struct Shared(Arc<Vec<u8>>);
+
+impl AsRef<[u8]> for Shared {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
 
 impl Sealed {
     /// A whole pack or object whose parts were sealed by a [`SealKey`].
     pub(crate) fn of_sealed_parts(bytes: Vec<u8>) -> Self {
-        Self(Bytes::from(bytes))
+        Self(Arc::new(bytes))
     }
 
     /// A document that FORMAT.md keeps in clear: `config`, a key slot, or the bytes of `reserve`.
     pub(crate) fn of_clear_document(bytes: Vec<u8>) -> Self {
-        Self(Bytes::from(bytes))
+        Self(Arc::new(bytes))
     }
 
     /// The bytes, shared.
-    pub fn bytes(&self) -> &Bytes {
-        &self.0
+    pub fn bytes(&self) -> Bytes {
+        Bytes::from_owner(Shared(Arc::clone(&self.0)))
     }
 
-    /// The bytes, given up.
-    pub fn into_bytes(self) -> Bytes {
-        self.0
+    /// The buffer for another use, once storage holds none of it any more.
+    pub(crate) fn reclaim(self) -> Option<Vec<u8>> {
+        Arc::into_inner(self.0)
     }
 }
 
@@ -100,6 +110,19 @@ impl SealKey {
             .seal_in_place_separate_tag(nonce.nonce(), Aad::from(associated), &mut target[start..])
             .expect("because no text here comes near the cipher's limit of 64 GiB");
         target.extend_from_slice(tag.as_ref());
+    }
+
+    /// Opens `sealed` (ciphertext and tag) into `target`, which has the length of the plaintext.
+    pub fn open_into(
+        &self,
+        nonce: NonceCounter,
+        associated: &[u8],
+        sealed: &[u8],
+        target: &mut [u8],
+    ) -> Result<(), SealError> {
+        let (ciphertext, tag) = sealed.split_at_checked(target.len()).ok_or(SealError)?;
+        let associated = Aad::from(associated);
+        self.0.open_separate_gather(nonce.nonce(), associated, ciphertext, tag, target).map_err(|_| SealError)
     }
 
     /// Opens `sealed` (ciphertext and tag) in place; the plaintext is what is returned.

@@ -4,6 +4,14 @@
 //! prompt or read the environment. Plans are values too, so a dry run is not executing one.
 
 pub mod backup;
+pub mod cat;
+pub mod check;
+pub mod find;
+pub mod list;
 pub mod pages;
+pub mod part;
+pub mod reach;
 pub mod reference;
+pub mod stats;
+pub mod tag;
 pub mod target;

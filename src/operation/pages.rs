@@ -5,7 +5,7 @@ use bytes::Bytes;
 use crate::id::PageId;
 use crate::repository::error::RepositoryError;
 use crate::repository::reader::Reader;
-use crate::repository::session::ChunkWriter;
+use crate::repository::session::{ChunkWriter, Origin};
 use crate::tree::store::{PageError, PageSink, PageSource};
 
 impl PageSource for Reader<'_> {
@@ -31,7 +31,7 @@ impl<'s> PageWriter<'s> {
 
 impl PageSink for PageWriter<'_> {
     fn put(&mut self, plaintext: &[u8]) -> Result<PageId, PageError> {
-        let stored = self.0.store(plaintext);
+        let stored = self.0.store(plaintext, Origin::Small);
         stored.map(PageId).map_err(|e| PageError::NotStored { length: plaintext.len(), source: Box::new(e) })
     }
 }

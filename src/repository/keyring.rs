@@ -51,7 +51,7 @@ impl Repository {
         let id = SlotId(random_bytes()?);
         let source = opener.source();
         let slot = KeySlot::create(id, self.config.id, source, label, created, KdfCost::default(), &self.roots)?;
-        let document = Sealed::of_clear_document(slot.to_document()).into_bytes();
+        let document = Sealed::of_clear_document(slot.to_document()).bytes();
         for name in slot_names(&id) {
             // The id was drawn just now: a taken name is an earlier try of these bytes.
             let (Put::Created | Put::Exists) = self.storage.put_if_absent(&name, document.clone())?;
@@ -117,7 +117,7 @@ pub(super) fn unlock(
 }
 
 /// The slots that exist, in whole or in half.
-fn slot_ids(storage: &dyn Storage) -> Result<BTreeSet<SlotId>, RepositoryError> {
+pub(super) fn slot_ids(storage: &dyn Storage) -> Result<BTreeSet<SlotId>, RepositoryError> {
     let objects = storage.list(&Prefix::Keys)?;
     let digits = objects.iter().filter_map(|o| o.name.key_slot_digits().or_else(|| o.name.key_slot_copy_digits()));
     Ok(digits.filter_map(|digits| digits.parse().ok()).collect())
@@ -144,7 +144,7 @@ fn read_slot(
     }
 }
 
-fn slot_names(id: &SlotId) -> [ObjectName; 2] {
+pub(super) fn slot_names(id: &SlotId) -> [ObjectName; 2] {
     let digits = id.to_string();
     let because = "because an id is 32 hex digits";
     [ObjectName::key_slot(&digits).expect(because), ObjectName::key_slot_copy(&digits).expect(because)]

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::codec::key::{Keys, RootSecret};
+use crate::codec::seal::Cipher;
 use crate::id::{RepositoryId, SlotId};
 use crate::repository::config::{Config, UnverifiedConfig};
 use crate::repository::error::RepositoryError;
@@ -21,6 +22,7 @@ pub mod config;
 pub mod error;
 mod frame;
 pub mod index;
+mod inspect;
 pub mod keyring;
 mod object;
 pub mod pack;
@@ -41,6 +43,7 @@ pub struct Repository {
     keys: Keys,
     roots: Vec<RootSecret>,
     opened_with: Option<SlotId>,
+    cipher: Cipher,
     cache: IndexCache,
     notices: Vec<RepositoryError>,
 }
@@ -70,6 +73,7 @@ impl Repository {
             keys,
             roots,
             opened_with: None,
+            cipher: Cipher::fastest_here(),
             notices: Vec::new(),
         };
         for (opener, label) in openers {
@@ -77,7 +81,7 @@ impl Repository {
         }
         repository.put_reserve()?;
         // The config comes last: without it there is no repository, and `init` can be run again.
-        let document = repository.config.to_document(&repository.keys.config).into_bytes();
+        let document = repository.config.to_document(&repository.keys.config).bytes();
         let put = |name| repository.storage.put_if_absent(&name, document.clone());
         if put(ObjectName::config())? == Put::Exists {
             return Err(RepositoryError::AlreadyExists { location: repository.storage.to_string() });
@@ -97,7 +101,8 @@ impl Repository {
         let keys = Keys::derive(&roots[0]);
         let config = unverified.verify(&keys.config)?;
         let cache = cache_of(cache_root, config.id);
-        Ok(Self { storage, config, keys, roots, opened_with: Some(slot), cache, notices })
+        let cipher = Cipher::fastest_here();
+        Ok(Self { storage, config, keys, roots, opened_with: Some(slot), cipher, cache, notices })
     }
 
     /// Whether there is a repository, by its `config` or the copy of it.
@@ -110,6 +115,18 @@ impl Repository {
             }
         }
         Ok(false)
+    }
+
+    /// Seals with this cipher from now on instead of the one that is fastest here; readers take either.
+    #[must_use]
+    pub fn with_cipher(mut self, cipher: Cipher) -> Self {
+        self.cipher = cipher;
+        self
+    }
+
+    /// What new packs and objects are sealed with.
+    pub(crate) fn cipher(&self) -> Cipher {
+        self.cipher
     }
 
     /// Where it is kept.
@@ -153,21 +170,26 @@ impl Repository {
     }
 
     fn put_object(&self, name: &ObjectName, plaintext: &[u8]) -> Result<Put, RepositoryError> {
-        let sealed = seal_object(&self.keys, self.config.id, name, plaintext, random_bytes()?)?;
-        Ok(self.storage.put_if_absent(name, sealed.into_bytes())?)
+        let sealed = seal_object(&self.keys, self.config.id, name, plaintext, self.cipher)?;
+        Ok(self.storage.put_if_absent(name, sealed.bytes())?)
     }
 
     /// Puts an object whose name only this session uses; returns the bytes it takes.
     fn put_object_counted(&self, name: &ObjectName, plaintext: &[u8]) -> Result<u64, RepositoryError> {
-        let sealed = seal_object(&self.keys, self.config.id, name, plaintext, random_bytes()?)?.into_bytes();
+        let sealed = seal_object(&self.keys, self.config.id, name, plaintext, self.cipher)?.bytes();
         let size = sealed.len() as u64;
         let (Put::Created | Put::Exists) = self.storage.put_if_absent(name, sealed)?;
         Ok(size)
     }
 
-    /// Refuses where a pruner of a newer program was at work, whose records this one does not know.
+    /// Refuses to write where this program does not know all there is.
     fn refuse_generations(&self) -> Result<(), RepositoryError> {
         self.config.writable()?;
+        self.refuse_pruned()
+    }
+
+    /// Refuses where a pruner of a newer program was at work, whose records this one does not know.
+    pub(crate) fn refuse_pruned(&self) -> Result<(), RepositoryError> {
         match self.storage.list(&Prefix::Generations)?.first() {
             None => Ok(()),
             Some(object) => Err(RepositoryError::NewerFormat {
@@ -181,7 +203,7 @@ impl Repository {
         let mut bytes = vec![0; RESERVE_SIZE];
         crate::codec::hash::fill_keystream(&random_bytes()?, b"reserve", &mut bytes);
         let reserve = crate::codec::seal::Sealed::of_clear_document(bytes);
-        let _created_or_there = self.storage.put_if_absent(&ObjectName::reserve(), reserve.into_bytes())?;
+        let _created_or_there = self.storage.put_if_absent(&ObjectName::reserve(), reserve.bytes())?;
         Ok(())
     }
 }

@@ -9,6 +9,7 @@ use crate::codec::key::Keys;
 use crate::codec::seal::{Cipher, NonceCounter, SealKey, Sealed, TAG_SIZE};
 use crate::id::RepositoryId;
 use crate::repository::error::RepositoryError;
+use crate::repository::random::random_bytes;
 use crate::storage::name::ObjectName;
 
 const MAGIC: &[u8; 8] = b"SNAPSEAL";
@@ -22,15 +23,15 @@ pub(crate) const DOCUMENT_SIZE_MAX: u64 = 64 * 1024 * 1024;
 /// Largest index delta, decompressed.
 pub(crate) const DELTA_SIZE_MAX: u64 = 512 * 1024 * 1024;
 
-/// Seals `plaintext` as the object `name`; `salt` is 32 fresh random bytes.
+/// Seals `plaintext` as the object `name`, under a key of its own.
 pub(crate) fn seal_object(
     keys: &Keys,
     repository: RepositoryId,
     name: &ObjectName,
     plaintext: &[u8],
-    salt: [u8; 32],
+    cipher: Cipher,
 ) -> Result<Sealed, RepositoryError> {
-    let cipher = Cipher::fastest_here();
+    let salt: [u8; 32] = random_bytes()?;
     let mut bytes = Vec::with_capacity(HEADER_SIZE + plaintext.len() / 2 + TAG_SIZE);
     bytes.resize(HEADER_SIZE, 0);
     let method = Compressor::new(LEVEL)?.compress(plaintext, &mut bytes)?;

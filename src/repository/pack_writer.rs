@@ -22,6 +22,9 @@ const PROBE_LENGTH_MIN: usize = 4096;
 /// Full packs are padded to a multiple of this.
 const PADDING_UNIT: usize = 4096;
 
+/// In the order of their numbers.
+const EFFORTS: [Effort; 3] = [Effort::Dense, Effort::Fast, Effort::Store];
+
 /// A pack ready to be put.
 #[derive(Debug)]
 pub(crate) struct ClosedPack {
@@ -43,10 +46,11 @@ pub(crate) struct PackWriter<'k> {
     keys: &'k Keys,
     repository: RepositoryId,
     kind: PackKind,
+    cipher: Cipher,
     sizes: PackSizes,
     sealer: FrameSealer,
-    compressible: PendingFrame,
-    incompressible: PendingFrame,
+    /// What waits for each effort, in the order of [`EFFORTS`].
+    pending: [PendingFrame; EFFORTS.len()],
     pack: Option<OpenPack>,
     spare: Vec<u8>,
 }
@@ -64,33 +68,32 @@ impl<'k> PackWriter<'k> {
         keys: &'k Keys,
         repository: RepositoryId,
         kind: PackKind,
+        cipher: Cipher,
         sizes: PackSizes,
-        level: i32,
     ) -> Result<Self, RepositoryError> {
         Ok(Self {
             keys,
             repository,
             kind,
+            cipher,
             sizes,
-            sealer: FrameSealer::new(level)?,
-            compressible: PendingFrame::default(),
-            incompressible: PendingFrame::default(),
+            sealer: FrameSealer::new()?,
+            pending: Default::default(),
             pack: None,
             spare: Vec::new(),
         })
     }
 
-    /// Takes a chunk; where that fills the pack, returns it closed.
-    pub(crate) fn push(&mut self, id: [u8; 32], chunk: &[u8]) -> Result<Option<ClosedPack>, RepositoryError> {
-        let effort = if chunk.len() >= PROBE_LENGTH_MIN && looks_incompressible(chunk) {
-            Effort::Store
-        } else {
-            Effort::Compress
-        };
-        let pending = match effort {
-            Effort::Compress => &mut self.compressible,
-            Effort::Store => &mut self.incompressible,
-        };
+    /// Takes a chunk that is worth `effort`, unless it looks incompressible; where that fills the pack, returns it closed.
+    pub(crate) fn push(
+        &mut self,
+        id: [u8; 32],
+        chunk: &[u8],
+        effort: Effort,
+    ) -> Result<Option<ClosedPack>, RepositoryError> {
+        let is_probed = chunk.len() >= PROBE_LENGTH_MIN && looks_incompressible(chunk);
+        let effort = if is_probed { Effort::Store } else { effort };
+        let pending = &mut self.pending[effort as usize];
         pending.push(id, chunk);
         if pending.len() < self.sizes.frame && count(pending.chunks().0.len()) < FRAME_CHUNKS_MAX {
             return Ok(None);
@@ -101,7 +104,7 @@ impl<'k> PackWriter<'k> {
     /// Seals what waits and closes the pack, if there is anything.
     pub(crate) fn finish(&mut self) -> Result<Vec<ClosedPack>, RepositoryError> {
         let mut closed = Vec::new();
-        for effort in [Effort::Compress, Effort::Store] {
+        for effort in EFFORTS {
             closed.extend(self.seal_pending(effort)?);
         }
         if let Some(pack) = self.pack.take() {
@@ -116,10 +119,7 @@ impl<'k> PackWriter<'k> {
     }
 
     fn seal_pending(&mut self, effort: Effort) -> Result<Option<ClosedPack>, RepositoryError> {
-        let pending = match effort {
-            Effort::Compress => &mut self.compressible,
-            Effort::Store => &mut self.incompressible,
-        };
+        let pending = &mut self.pending[effort as usize];
         if pending.is_empty() {
             return Ok(None);
         }
@@ -130,7 +130,8 @@ impl<'k> PackWriter<'k> {
                 Some(pack) => pack,
                 None => {
                     let buffer = std::mem::take(&mut self.spare);
-                    self.pack.insert(OpenPack::new(self.kind, self.keys, self.repository, buffer)?)
+                    let header = PackHeader { kind: self.kind, cipher: self.cipher, salt: random_bytes()? };
+                    self.pack.insert(OpenPack::new(header, self.keys, self.repository, buffer))
                 }
             };
             let number = pack.directory.frames.len() as u64;
@@ -169,15 +170,14 @@ impl<'k> PackWriter<'k> {
 }
 
 impl OpenPack {
-    fn new(kind: PackKind, keys: &Keys, repository: RepositoryId, mut bytes: Vec<u8>) -> Result<Self, RepositoryError> {
-        let header = PackHeader { kind, cipher: Cipher::fastest_here(), salt: random_bytes()? };
+    fn new(header: PackHeader, keys: &Keys, repository: RepositoryId, mut bytes: Vec<u8>) -> Self {
         let encoded = header.encode();
         bytes.clear();
         bytes.extend_from_slice(&encoded);
         let mut digest = Digest::default();
         digest.update(&encoded);
         let keys = header.keys(keys, repository);
-        Ok(Self { header, keys, bytes, digest, directory: PackDirectory::default() })
+        Self { header, keys, bytes, digest, directory: PackDirectory::default() }
     }
 
     fn close(mut self, closing: Closing) -> ClosedPack {

@@ -8,12 +8,11 @@ use std::sync::Mutex;
 
 use bytes::Bytes;
 
-use crate::codec::compress::Decompressor;
 use crate::codec::hash::{keyed, pack_id};
 use crate::id::{ChunkId, PackId, PageId};
 use crate::repository::Repository;
 use crate::repository::error::RepositoryError;
-use crate::repository::frame::{FrameChunks, open_frame};
+use crate::repository::frame::FrameOpener;
 use crate::repository::index::delta::{PackRecord, decode_delta};
 use crate::repository::index::segment::{FrameLocation, Location};
 use crate::repository::index::{DeltaSource, Index};
@@ -78,15 +77,12 @@ impl Repository {
         let record = self.read_directory(pack, bytes.len() as u64)?;
         let keys = record.header.keys(&self.keys, self.config.id);
         let id_key = record.header.kind.id_key(&self.keys);
-        let mut decompressor = Decompressor::new()?;
-        let (mut stored, mut plain) = (Vec::new(), Vec::new());
+        let mut opener = FrameOpener::new()?;
         let (mut at, mut chunk) = (HEADER_SIZE, 0);
         for (number, frame) in record.directory.frames.iter().enumerate() {
             let end = at + usize::try_from(frame.size()).unwrap_or(usize::MAX);
-            stored.clear();
-            stored.extend_from_slice(bytes.get(at..end).ok_or_else(|| damaged("it ends early".to_owned()))?);
-            let chunks =
-                open_frame(&keys, number as u64, frame, &mut stored, &mut decompressor, &mut plain).map_err(damaged)?;
+            let stored = bytes.get(at..end).ok_or_else(|| damaged("it ends early".to_owned()))?;
+            let chunks = opener.open(&keys, number as u64, frame, stored).map_err(damaged)?;
             let ids = &record.directory.ids[chunk..chunk + frame.chunk_count as usize];
             if !chunks.ids_equal(id_key, ids) {
                 return Err(damaged(format!("a chunk in frame {number} is not what its id says")));
@@ -128,17 +124,14 @@ impl DeltaSource for Repository {
 /// One thread's means to open frames: contexts and scratch space, the keys of the pack it was last in.
 pub struct FrameReader<'r> {
     repository: &'r Repository,
-    decompressor: Decompressor,
+    opener: FrameOpener,
     keys: Option<(PackId, PackKeys)>,
-    stored: Vec<u8>,
-    plain: Vec<u8>,
 }
 
 impl<'r> FrameReader<'r> {
     /// A reader for one thread.
     pub fn new(repository: &'r Repository) -> Result<Self, RepositoryError> {
-        let decompressor = Decompressor::new()?;
-        Ok(Self { repository, decompressor, keys: None, stored: Vec::new(), plain: Vec::new() })
+        Ok(Self { repository, opener: FrameOpener::new()?, keys: None })
     }
 
     /// The content of a frame, chunks one after another; not yet proven chunk by chunk ([`FrameReader::proven`]).
@@ -156,12 +149,11 @@ impl<'r> FrameReader<'r> {
             self.keys = Some((pack, keys));
         }
         let (_, keys) = self.keys.as_ref().expect("because they were just made");
-        self.stored.clear();
-        self.stored.extend_from_slice(stored);
         let FrameLocation { number, record, .. } = location.frame;
-        let opened = open_frame(keys, number, &record, &mut self.stored, &mut self.decompressor, &mut self.plain);
-        let _chunks: FrameChunks<'_> = opened.map_err(|reason| RepositoryError::PackDamaged { pack, reason })?;
-        Ok(&self.plain)
+        match self.opener.open(keys, number, &record, stored) {
+            Ok(chunks) => Ok(chunks.content()),
+            Err(reason) => Err(RepositoryError::PackDamaged { pack, reason }),
+        }
     }
 
     /// The chunk at `location` in a frame's content, if it is the one of this id.

@@ -16,6 +16,7 @@ use crate::codec::hash::{HashKey, keyed};
 use crate::id::{SessionId, SnapshotId};
 use crate::repository::Repository;
 use crate::repository::error::RepositoryError;
+use crate::repository::frame::Effort;
 use crate::repository::index::Index;
 use crate::repository::pack::PackKind;
 use crate::repository::pack_writer::{ClosedPack, PackWriter};
@@ -36,6 +37,15 @@ pub enum Mode {
     Write,
     /// Nothing is put; sizes are as they would be.
     DryRun,
+}
+
+/// What bytes to be stored are part of, which decides how they are compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A small file among others, or a page.
+    Small,
+    /// A stretch of a large file.
+    Large,
 }
 
 /// What a session says of whoever runs it.
@@ -162,11 +172,11 @@ impl Session {
         &self.damaged
     }
 
-    /// A writer for one thread; `level` is zstd's.
-    pub fn writer(&self, kind: PackKind, level: i32) -> Result<ChunkWriter<'_>, RepositoryError> {
+    /// A writer for one thread.
+    pub fn writer(&self, kind: PackKind) -> Result<ChunkWriter<'_>, RepositoryError> {
         let repository = &self.repository;
         let (keys, config) = (repository.keys(), repository.config());
-        let packs = PackWriter::new(keys, config.id, kind, config.sizes(), level)?;
+        let packs = PackWriter::new(keys, config.id, kind, repository.cipher(), config.sizes())?;
         self.unflushed.fetch_add(1, Ordering::Relaxed);
         Ok(ChunkWriter { session: self, id_key: kind.id_key(keys), packs })
     }
@@ -230,11 +240,15 @@ pub struct ChunkWriter<'s> {
 
 impl ChunkWriter<'_> {
     /// Stores bytes unless they are there already; returns their id.
-    pub fn store(&mut self, plaintext: &[u8]) -> Result<[u8; 32], RepositoryError> {
+    pub fn store(&mut self, plaintext: &[u8], origin: Origin) -> Result<[u8; 32], RepositoryError> {
         let id = keyed(self.id_key, plaintext);
         if self.session.claim(&id) {
             self.session.new_bytes.fetch_add(plaintext.len() as u64, Ordering::Relaxed);
-            if let Some(pack) = self.packs.push(id, plaintext)? {
+            let effort = match origin {
+                Origin::Small => Effort::Dense,
+                Origin::Large => Effort::Fast,
+            };
+            if let Some(pack) = self.packs.push(id, plaintext, effort)? {
                 self.put(pack)?;
             }
         }

@@ -136,15 +136,15 @@ impl Shared {
 
     fn put_pack(&self, pack: ClosedPack) -> Result<(), RepositoryError> {
         let ClosedPack { id, header, directory, sealed } = pack;
-        let bytes = sealed.into_bytes();
+        let bytes = sealed.bytes();
         let size = count(bytes.len());
         if self.mode == Mode::Write {
             // A taken name means that an earlier try of these very bytes arrived: the salt makes names unique.
             let (Put::Created | Put::Exists) =
-                self.repository.storage().put_if_absent(&ObjectName::pack(&id), bytes.clone())?;
+                self.repository.storage().put_if_absent(&ObjectName::pack(&id), bytes)?;
         }
         self.written.fetch_add(u64::from(size), Ordering::Relaxed);
-        self.buffers.lock().expect("because no holder panics").extend(bytes.try_into_mut().ok().map(Vec::from));
+        self.buffers.lock().expect("because no holder panics").extend(sealed.reclaim());
         let mut durable = self.durable.lock().expect("because no holder panics");
         durable.packs.push(PackRecord { id, size, header, directory });
         durable.bytes += u64::from(size);

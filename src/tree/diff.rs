@@ -46,7 +46,7 @@ enum Step {
 }
 
 /// Which of the two trees.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 enum Sides {
     Old,
     New,
@@ -69,13 +69,12 @@ where
         loop {
             match next_step(&self.old.head(), &self.new.head()) {
                 Step::End => return Ok(None),
-                Step::Expand(sides) => {
-                    if sides != Sides::New {
-                        self.old.expand()?;
-                    }
-                    if sides != Sides::Old {
-                        self.new.expand()?;
-                    }
+                Step::Expand(Sides::Old) => self.old.expand()?,
+                Step::Expand(Sides::New) => self.new.expand()?,
+                Step::Expand(Sides::Both) => {
+                    // Reading and decoding pages is nearly all the work of a diff: both sides at once.
+                    let (old, new) = rayon::join(|| self.old.expand(), || self.new.expand());
+                    old.and(new)?;
                 }
                 Step::SkipBoth => {
                     self.old.skip();

@@ -9,6 +9,7 @@ pub mod cursor;
 pub mod diff;
 pub mod error;
 pub mod join;
+pub mod leaves;
 pub mod list;
 pub mod list_page;
 pub mod listing;

@@ -74,6 +74,24 @@ impl Page {
         }
     }
 
+    /// Whether it may stand where its parent says: at `level`, beginning as `link` says and ending before `end`, the first
+    /// path of the page after it.
+    pub fn check_place(&self, level: u8, link: &PageLink, end: Option<&EntryPath>) -> Result<(), PageFault> {
+        if self.level() != level {
+            return Err(PageFault::Level { expected: level, actual: self.level() });
+        }
+        let Some((first, last)) = self.path_range() else {
+            return Err(PageFault::Empty);
+        };
+        if *first != link.first {
+            return Err(PageFault::First { expected: link.first.clone() });
+        }
+        if end.is_some_and(|end| last >= end) {
+            return Err(PageFault::Range { last: last.clone() });
+        }
+        Ok(())
+    }
+
     /// What it adds up to.
     pub fn totals(&self) -> Totals {
         let mut totals = Totals::default();

@@ -9,7 +9,7 @@ use std::vec;
 
 use crate::entry::{Entry, EntryPath};
 use crate::id::PageId;
-use crate::tree::error::{PageFault, TreeError};
+use crate::tree::error::TreeError;
 use crate::tree::page::{Page, PageLink};
 use crate::tree::store::PageSource;
 
@@ -125,7 +125,7 @@ impl<S: PageSource> Position<S> {
                 let (link, end) = (link.clone(), end.cloned());
                 self.skip();
                 let page = read(&self.source, &link.id)?;
-                check_place(&page, level, &link, end.as_ref())
+                page.check_place(level, &link, end.as_ref())
                     .map_err(|fault| TreeError::Malformed { id: link.id, fault })?;
                 self.enter(page, end);
                 Ok(())
@@ -206,20 +206,4 @@ impl<S: PageSource> Position<S> {
 pub(super) fn read(source: &impl PageSource, id: &PageId) -> Result<Page, TreeError> {
     let plaintext = source.page(id)?;
     Page::decode(&plaintext).map_err(|fault| TreeError::Malformed { id: *id, fault })
-}
-
-fn check_place(page: &Page, level: u8, link: &PageLink, end: Option<&EntryPath>) -> Result<(), PageFault> {
-    if page.level() != level {
-        return Err(PageFault::Level { expected: level, actual: page.level() });
-    }
-    let Some((first, last)) = page.path_range() else {
-        return Err(PageFault::Empty);
-    };
-    if *first != link.first {
-        return Err(PageFault::First { expected: link.first.clone() });
-    }
-    if end.is_some_and(|end| last >= end) {
-        return Err(PageFault::Range { last: last.clone() });
-    }
-    Ok(())
 }

@@ -7,8 +7,9 @@ use std::ffi::OsString;
 use crate::cli::context::Context;
 use crate::cli::exit::ExitStatus;
 use crate::cli::failure::Failure;
-use crate::cli::location::WhenAbsent;
 use crate::cli::output::Form;
+use crate::cli::view::View;
+use crate::operation::cat::{CatError, find_file, read_content};
 
 /// Writes a file of a snapshot to standard output
 ///
@@ -33,14 +34,36 @@ pub fn run(arguments: &Args, context: &Context) -> Result<ExitStatus, Failure> {
     if context.output.form() == Form::Json {
         return Err(Failure::usage("`snap cat` writes the file's own bytes, which --json has no room for"));
     }
-    unwired(arguments, context)
+    let parse = |text: &OsString| {
+        let reference = context.reference(text)?;
+        let missing = || Failure::usage(format!("{reference} names no file")).with_hint("REF:PATH does");
+        let path = reference.path.clone().filter(|path| !path.is_empty()).ok_or_else(missing)?;
+        Ok((reference, path))
+    };
+    let files = arguments.references.iter().map(parse).collect::<Result<Vec<_>, Failure>>()?;
+    let view = View::open(context)?;
+    let reader = view.reader();
+    for (reference, path) in &files {
+        let snapshot = view.resolve(context, reference)?;
+        let entry = find_file(&reader, &snapshot.record, path)?;
+        read_content(&reader, &entry.content, path, |bytes| context.output.raw(bytes))?;
+    }
+    Ok(ExitStatus::Done)
 }
 
-/// Stands in for the operation until it is wired.
-fn unwired(arguments: &Args, context: &Context) -> Result<ExitStatus, Failure> {
-    for reference in &arguments.references {
-        context.reference(reference)?;
+impl From<CatError> for Failure {
+    fn from(error: CatError) -> Self {
+        let failure = Self::of(ExitStatus::Failed, &error);
+        match &error {
+            CatError::NotFound { .. } => {
+                failure.with_hint("`snap ls REF` lists what it holds, `snap find` looks for names")
+            }
+            CatError::NotAFile { kind: "folder", .. } => {
+                failure.with_hint("`snap ls REF:PATH` lists a folder, `snap restore` writes it")
+            }
+            CatError::NotAFile { .. } => failure.with_hint("`snap ls --long REF:PATH` says more of it"),
+            CatError::Tree { .. } | CatError::Pieces { .. } | CatError::Lost { .. } => failure
+                .with_hint("`snap check --read-data` says what else is lost; an older snapshot may have the file"),
+        }
     }
-    context.access(WhenAbsent::Refuse)?;
-    Err(Failure::not_wired("cat"))
 }

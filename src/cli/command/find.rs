@@ -1,13 +1,21 @@
 //! `snap find`: looks for names in snapshots.
 //!
-//! Equal pages of several snapshots are read once.
+//! A tree that several snapshots have in common is searched once.
 
 use std::ffi::OsString;
+
+use serde_json::json;
 
 use crate::cli::context::Context;
 use crate::cli::exit::ExitStatus;
 use crate::cli::failure::Failure;
-use crate::cli::location::WhenAbsent;
+use crate::cli::lines::{EntryLines, Listing, Shape};
+use crate::cli::output::Form;
+use crate::cli::text;
+use crate::cli::view::{View, id_digits, local_time, short_id};
+use crate::operation::find::{Names, PatternError, Search, searches};
+use crate::operation::list::{Listed, list};
+use crate::repository::snapshot::Snapshot;
 
 /// Finds paths in snapshots
 ///
@@ -40,14 +48,67 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(arguments: &Args, context: &Context) -> Result<ExitStatus, Failure> {
-    unwired(arguments, context)
+    let references = arguments.snapshot.iter().map(|text| context.reference(text)).collect::<Result<Vec<_>, _>>()?;
+    let names = Names::parse(&arguments.patterns)?;
+    let view = View::open(context)?;
+    let mut chosen: Vec<&Snapshot> = match references.as_slice() {
+        [] => view.snapshots.iter().collect(),
+        some => some.iter().map(|reference| view.resolve(context, reference)).collect::<Result<_, _>>()?,
+    };
+    if let Some(series) = &arguments.series {
+        chosen.retain(|snapshot| snapshot.record.series == *series);
+    }
+    let reader = view.reader();
+    let digits = id_digits(&view.snapshots);
+    let lines = EntryLines::new(context, if arguments.long { Shape::Long } else { Shape::Paths });
+    let mut listing = Listing::begin(context, "matches")?;
+    let mut found = false;
+    for search in searches(&chosen) {
+        let heading = heading(context, &search, digits);
+        let mut is_open = false;
+        list(&reader, &search.part(), &names.only(&lines), |listed| {
+            if let Listed::Bytes(bytes) = &listed {
+                if bytes.is_empty() {
+                    return Ok(());
+                }
+                if !std::mem::replace(&mut is_open, true) {
+                    listing.group(&heading)?;
+                }
+            }
+            listing.take(&listed)
+        })?;
+        if is_open {
+            listing.end_group()?;
+            found = true;
+        }
+    }
+    let status = listing.end()?;
+    if !found && context.output.form() == Form::Human {
+        context.remark("nothing found");
+    }
+    Ok(status)
 }
 
-/// Stands in for the operation until it is wired.
-fn unwired(arguments: &Args, context: &Context) -> Result<ExitStatus, Failure> {
-    for reference in &arguments.snapshot {
-        context.reference(reference)?;
+/// What stands above the paths that were found in one tree: the snapshots that have it, newest first.
+fn heading(context: &Context, search: &Search<'_>, digits: usize) -> String {
+    let newest = search.snapshots[0];
+    if context.output.form() == Form::Json {
+        let ids: Vec<String> = search.snapshots.iter().map(|snapshot| snapshot.id.to_string()).collect();
+        return json!({ "snapshots": ids, "time": newest.record.time, "series": newest.record.series }).to_string();
     }
-    context.access(WhenAbsent::Refuse)?;
-    Err(Failure::not_wired("find"))
+    let others = match search.snapshots.len() - 1 {
+        0 => String::new(),
+        1 => ", and 1 earlier with the same tree".to_owned(),
+        count => format!(", and {count} earlier with the same tree"),
+    };
+    let series = text::printable(newest.record.series.as_bytes());
+    let line = format!("{} {} {series}{others}", short_id(newest.id, digits), local_time(newest.record.time));
+    context.palette.strong(line)
+}
+
+impl From<PatternError> for Failure {
+    fn from(error: PatternError) -> Self {
+        Self::of(ExitStatus::Usage, &error)
+            .with_hint("`*` and `?` stand within a name, `**` for any folders, [a-z] for one of these")
+    }
 }

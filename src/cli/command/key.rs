@@ -2,14 +2,26 @@
 //!
 //! Slots and what they wrap are `repository`'s; here is only who is asked for which secret.
 
+use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Subcommand;
+use serde_json::{Value, json};
 
 use crate::cli::context::Context;
 use crate::cli::exit::ExitStatus;
 use crate::cli::failure::Failure;
-use crate::cli::location::WhenAbsent;
+use crate::cli::location::{WhenAbsent, create_key_file};
+use crate::cli::output::Form;
+use crate::cli::repository::{self, opener_of_secret};
+use crate::cli::secret::{Secret, SecretSource};
+use crate::cli::text;
+use crate::cli::view::local_time;
+use crate::codec::key::secret::FileKey;
+use crate::id::SlotId;
+use crate::repository::Repository;
+use crate::repository::keyring::{Opener, SlotSummary};
 
 /// Lists, adds, removes and changes passwords and keys
 ///
@@ -121,11 +133,145 @@ pub struct NewSecret {
 
 /// Runs the command.
 pub fn run(arguments: &Args, context: &Context) -> Result<ExitStatus, Failure> {
-    unwired(arguments, context)
+    match &arguments.action {
+        Action::List => list(context),
+        Action::Add { label, new } => add(context, label, new),
+        Action::Remove { slot, yes } => remove(context, slot, if *yes { Consent::Given } else { Consent::Asked }),
+        Action::Change { new } => change(context, new),
+        Action::Words { yes } => words(context, if *yes { Consent::Given } else { Consent::Asked }),
+    }
 }
 
-/// Stands in for the operation until it is wired.
-fn unwired(_arguments: &Args, context: &Context) -> Result<ExitStatus, Failure> {
-    context.access(WhenAbsent::Refuse)?;
-    Err(Failure::not_wired("key"))
+/// Whether the user said yes already.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Consent {
+    Given,
+    Asked,
+}
+
+/// Digits of a slot's id that are shown.
+const SLOT_DIGITS: usize = 8;
+
+fn short(id: &SlotId) -> String {
+    let mut text = id.to_string();
+    text.truncate(SLOT_DIGITS);
+    text
+}
+
+fn list(context: &Context) -> Result<ExitStatus, Failure> {
+    let slots = repository::open(context)?.key_slots()?;
+    let document = |slot: &SlotSummary| {
+        let (kind, label, created) = match &slot.slot {
+            Some((kind, label, created)) => (Some(kind.to_string()), Some(label), Some(created)),
+            None => (None, None, None),
+        };
+        json!({ "slot": slot.id, "kind": kind, "label": label, "created": created, "in_use": slot.in_use })
+    };
+    for slot in &slots {
+        let said = match &slot.slot {
+            Some((kind, label, created)) => {
+                format!("{:<8}  {}  {}", kind.to_string(), local_time(*created), text::printable(label.as_bytes()))
+            }
+            None => "! cannot be read".to_owned(),
+        };
+        let mark = if slot.in_use { "*" } else { " " };
+        context.output.line(format!("{mark} {}  {said}", short(&slot.id)).trim_end())?;
+    }
+    context.output.document(json!({ "slots": slots.iter().map(document).collect::<Vec<Value>>() }))?;
+    Ok(ExitStatus::Done)
+}
+
+fn add(context: &Context, label: &str, new: &NewSecret) -> Result<ExitStatus, Failure> {
+    let repository = repository::open(context)?;
+    let id = add_slot(context, &repository, label, new)?;
+    context.output.line(&format!("added the key slot {}", short(&id)))?;
+    context.output.document(json!({ "added": id }))?;
+    Ok(ExitStatus::Done)
+}
+
+fn add_slot(context: &Context, repository: &Repository, label: &str, new: &NewSecret) -> Result<SlotId, Failure> {
+    let opener = match (&new.new_key_file, &new.new_password_file) {
+        (Some(path), _) => {
+            let key = FileKey::generate();
+            // The key is on disk before anything opens with it.
+            create_key_file(&context.environment.current_folder.join(path), &key)?;
+            Opener::Key(Arc::new(key))
+        }
+        (None, password_file) => {
+            let place = |path: &PathBuf| SecretSource::File(context.environment.current_folder.join(path));
+            let source = password_file.as_ref().map_or(SecretSource::Prompt, place);
+            opener_of_secret(&source.read_new(&context.environment, context.empty_password())?)?
+        }
+    };
+    Ok(repository.add_key(&opener, label, jiff::Timestamp::now())?)
+}
+
+fn remove(context: &Context, digits: &str, consent: Consent) -> Result<ExitStatus, Failure> {
+    let repository = repository::open(context)?;
+    let slots = repository.key_slots()?;
+    let digits = digits.to_ascii_lowercase();
+    let matching: Vec<&SlotSummary> =
+        slots.iter().filter(|slot| !digits.is_empty() && slot.id.to_string().starts_with(&digits)).collect();
+    let slot = match matching.as_slice() {
+        [slot] => *slot,
+        [] => {
+            return Err(Failure::new(ExitStatus::Failed, format!("no key slot begins with {digits:?}"))
+                .with_hint("`snap key list` shows them"));
+        }
+        several => {
+            let message = format!("{digits} is the start of {} key slots", several.len());
+            return Err(Failure::new(ExitStatus::Failed, message).with_hint("give more digits"));
+        }
+    };
+    let question =
+        format!("Remove the key slot {}, so that its secret no longer opens the repository?", short(&slot.id));
+    if consent == Consent::Asked && !agrees(&question)? {
+        return Err(Failure::new(ExitStatus::Failed, "nothing was removed"));
+    }
+    repository.remove_key(&slot.id)?;
+    context.output.line(&format!("removed the key slot {}", short(&slot.id)))?;
+    context.output.document(json!({ "removed": slot.id }))?;
+    Ok(ExitStatus::Done)
+}
+
+/// Asks on the terminal; where there is none, the user must have said `--yes`.
+fn agrees(question: &str) -> Result<bool, Failure> {
+    if !std::io::stdin().is_terminal() {
+        return Err(Failure::usage("there is no terminal to ask on").with_hint("--yes answers beforehand"));
+    }
+    let failed = |error| Failure::of(ExitStatus::Failed, &error).while_doing("cannot ask");
+    write!(std::io::stderr(), "{question} [y/N] ").map_err(failed)?;
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer).map_err(failed)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes" | "Yes"))
+}
+
+fn change(context: &Context, new: &NewSecret) -> Result<ExitStatus, Failure> {
+    let repository = repository::open(context)?;
+    let slots = repository.key_slots()?;
+    let used = slots.iter().find(|slot| slot.in_use);
+    let used = used.ok_or_else(|| Failure::new(ExitStatus::Conflict, "the key slot that was used is gone"))?;
+    let label = used.slot.as_ref().map_or("", |(_, label, _)| label);
+    let id = add_slot(context, &repository, label, new)?;
+    repository.remove_key(&used.id)?;
+    context.output.line(&format!("the key slot {} took the place of {}", short(&id), short(&used.id)))?;
+    context.output.document(json!({ "added": id, "removed": used.id }))?;
+    Ok(ExitStatus::Done)
+}
+
+fn words(context: &Context, consent: Consent) -> Result<ExitStatus, Failure> {
+    if context.output.form() == Form::Json {
+        return Err(Failure::usage("recovery words are a secret, and no secret is ever in JSON"));
+    }
+    let access = context.access(WhenAbsent::Refuse)?;
+    let Some(Secret::KeyFile(text)) = &access.secret else {
+        let message = "the repository is opened with a password, which has no recovery words";
+        return Err(Failure::new(ExitStatus::WrongPassword, message).with_hint("give the key file with --key-file"));
+    };
+    let key = FileKey::parse_file_text(text)?;
+    if consent == Consent::Asked && !context.output.is_terminal() {
+        return Err(Failure::usage("recovery words are only shown on a terminal").with_hint("--yes shows them anyway"));
+    }
+    context.output.line(&key.to_words())?;
+    Ok(ExitStatus::Done)
 }

@@ -7,7 +7,12 @@ use std::ffi::OsString;
 use crate::cli::context::Context;
 use crate::cli::exit::ExitStatus;
 use crate::cli::failure::Failure;
-use crate::cli::location::WhenAbsent;
+use crate::cli::lines::{EntryLines, Listing, Shape};
+use crate::cli::pager::Pager;
+use crate::cli::view::View;
+use crate::operation::list::{Found, Listed, list, list_folder};
+use crate::operation::part::{parts, trim};
+use crate::resource::escape_path;
 
 /// Lists what a snapshot holds
 ///
@@ -37,12 +42,33 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(arguments: &Args, context: &Context) -> Result<ExitStatus, Failure> {
-    unwired(arguments, context)
-}
-
-/// Stands in for the operation until it is wired.
-fn unwired(arguments: &Args, context: &Context) -> Result<ExitStatus, Failure> {
-    context.reference(&arguments.reference)?;
-    context.access(WhenAbsent::Refuse)?;
-    Err(Failure::not_wired("ls"))
+    let reference = context.reference(&arguments.reference)?;
+    let view = View::open(context)?;
+    let snapshot = view.resolve(context, &reference)?;
+    let path = trim(reference.path.as_deref().unwrap_or_default());
+    let reader = view.reader();
+    let lines = EntryLines::new(context, if arguments.long { Shape::Long } else { Shape::Paths });
+    let pager = Pager::begin(&context.output, &context.environment);
+    let mut listing = Listing::begin(context, "entries")?;
+    let mut found = Found::Nothing;
+    let mut take = |listed: Listed<'_>| listing.take(&listed);
+    let parts = parts(&snapshot.record, path);
+    if arguments.no_recursive {
+        found = list_folder(&reader, &parts, path, &lines, &mut take)?;
+    } else {
+        for part in &parts {
+            if list(&reader, part, &lines, &mut take)? == Found::Something {
+                found = Found::Something;
+            }
+        }
+    }
+    let ended = listing.end();
+    pager.end(&context.output);
+    let status = ended?;
+    // An empty snapshot is an answer; a path that is not in it is a mistake.
+    if found == Found::Nothing && !path.is_empty() {
+        let message = format!("the snapshot has nothing at {}", escape_path(path));
+        return Err(Failure::new(ExitStatus::Failed, message).with_hint("`snap find` looks for names in all snapshots"));
+    }
+    Ok(status)
 }

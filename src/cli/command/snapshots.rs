@@ -2,10 +2,18 @@
 //!
 //! Reads commit cells only; sizes were counted when each snapshot was made.
 
+use std::collections::HashMap;
+
+use serde_json::{Value, json};
+
 use crate::cli::context::Context;
 use crate::cli::exit::ExitStatus;
 use crate::cli::failure::Failure;
-use crate::cli::location::WhenAbsent;
+use crate::cli::output::Form;
+use crate::cli::view::{id_digits, local_time, short_id};
+use crate::cli::{repository, text, view};
+use crate::repository::snapshot::Snapshot;
+use crate::resource::{Coverage, SnapshotRecord};
 
 /// Lists snapshots, oldest first
 ///
@@ -37,11 +45,100 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(arguments: &Args, context: &Context) -> Result<ExitStatus, Failure> {
-    unwired(arguments, context)
+    let repository = repository::open(context)?;
+    let all = view::snapshots(context, &repository)?;
+    let digits = id_digits(&all);
+    let chosen = arguments.choose(&all);
+    match context.output.form() {
+        Form::Json => {
+            let documents: Vec<Value> = chosen.iter().map(|snapshot| document(snapshot)).collect();
+            context.output.document(json!({ "snapshots": documents }))?;
+        }
+        Form::Human => table(context, &chosen, digits)?,
+    }
+    Ok(ExitStatus::Done)
 }
 
-/// Stands in for the operation until it is wired.
-fn unwired(_arguments: &Args, context: &Context) -> Result<ExitStatus, Failure> {
-    context.access(WhenAbsent::Refuse)?;
-    Err(Failure::not_wired("snapshots"))
+impl Args {
+    fn choose<'s>(&self, all: &'s [Snapshot]) -> Vec<&'s Snapshot> {
+        let is_named = |record: &SnapshotRecord| {
+            self.series.as_ref().is_none_or(|series| record.series == *series)
+                && self.host.as_ref().is_none_or(|host| record.host == *host)
+                && self.tag.iter().all(|tag| record.tags.contains(tag))
+        };
+        let mut taken: HashMap<&'s str, usize> = HashMap::new();
+        let mut chosen: Vec<&'s Snapshot> = Vec::new();
+        for snapshot in all.iter().rev().filter(|snapshot| is_named(&snapshot.record)) {
+            let taken = taken.entry(&snapshot.record.series).or_default();
+            *taken += 1;
+            if self.latest.is_none_or(|most| *taken <= most) {
+                chosen.push(snapshot);
+            }
+        }
+        chosen.reverse();
+        chosen
+    }
+}
+
+/// A snapshot in JSON: its id, how completely it was captured, and all its record says.
+fn document(snapshot: &Snapshot) -> Value {
+    let mut value = serde_json::to_value(&snapshot.record).expect("because a record is plain data");
+    if let Value::Object(object) = &mut value {
+        object.insert("id".to_owned(), snapshot.id.to_string().into());
+        object.insert("coverage".to_owned(), coverage(&snapshot.record).into());
+    }
+    value
+}
+
+/// How completely a snapshot was captured, in one word.
+fn coverage(record: &SnapshotRecord) -> &'static str {
+    let worst = record.resources.iter().map(|resource| match resource.coverage {
+        Coverage::Complete => (0, "complete"),
+        Coverage::Partial { .. } => (1, "partial"),
+        Coverage::Failed { .. } => (2, "failed"),
+    });
+    worst.max().map_or("complete", |(_, word)| word)
+}
+
+const HEADINGS: [&str; 7] = ["id", "time", "host", "series", "tags", "size", "coverage"];
+
+fn table(context: &Context, snapshots: &[&Snapshot], digits: usize) -> Result<(), Failure> {
+    let row = |snapshot: &&Snapshot| {
+        let record = &snapshot.record;
+        let word = coverage(record);
+        [
+            short_id(snapshot.id, digits),
+            local_time(record.time),
+            text::printable(record.host.as_bytes()),
+            text::printable(record.series.as_bytes()),
+            text::printable(record.tags.join(",").as_bytes()),
+            text::bytes(record.summary.totals.bytes),
+            if word == "complete" { word.to_owned() } else { format!("! {word}") },
+        ]
+    };
+    let rows: Vec<[String; 7]> = snapshots.iter().map(row).collect();
+    let width = |column: usize| {
+        let cells = rows.iter().map(|row| row[column].chars().count());
+        cells.chain([HEADINGS[column].len()]).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..HEADINGS.len()).map(width).collect();
+    let line = |cells: [&str; 7]| {
+        let mut line = String::new();
+        for (column, (cell, width)) in cells.iter().zip(&widths).enumerate() {
+            // Sizes are compared digit by digit.
+            let cell = if column == 5 { format!("{cell:>width$}") } else { format!("{cell:<width$}") };
+            line.push_str(&cell);
+            line.push_str("  ");
+        }
+        line.trim_end().to_owned()
+    };
+    if rows.is_empty() {
+        context.remark("no snapshots");
+        return Ok(());
+    }
+    context.output.line(&context.palette.strong(line(HEADINGS)))?;
+    for row in &rows {
+        context.output.line(&line(row.each_ref().map(String::as_str)))?;
+    }
+    Ok(())
 }

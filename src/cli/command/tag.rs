@@ -4,10 +4,19 @@
 
 use std::ffi::OsString;
 
+use serde_json::{Value, json};
+
 use crate::cli::context::Context;
 use crate::cli::exit::ExitStatus;
 use crate::cli::failure::Failure;
-use crate::cli::location::WhenAbsent;
+use crate::cli::output::Form;
+use crate::cli::repository;
+use crate::cli::text;
+use crate::cli::view::{id_digits, resolve, short_id, snapshots};
+use crate::operation::tag::{TagChange, TagError, TagRequest, Tagged, tag};
+use crate::progress::Silent;
+use crate::repository::session::Mode;
+use crate::repository::snapshot::Snapshot;
 
 /// Changes the tags of snapshots
 ///
@@ -40,14 +49,62 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(arguments: &Args, context: &Context) -> Result<ExitStatus, Failure> {
-    unwired(arguments, context)
+    let change = TagChange {
+        set: (!arguments.set.is_empty()).then(|| arguments.set.clone()),
+        remove: arguments.remove.clone(),
+        add: arguments.add.clone(),
+    };
+    if change.add.iter().chain(&arguments.set).any(String::is_empty) {
+        return Err(Failure::usage("a tag has at least one character"));
+    }
+    let references = arguments.references.iter().map(|text| context.reference(text)).collect::<Result<Vec<_>, _>>()?;
+    let repository = repository::open(context)?;
+    let all = snapshots(context, &repository)?;
+    let mut chosen: Vec<&Snapshot> = Vec::new();
+    for reference in &references {
+        let snapshot = resolve(context, &all, reference)?;
+        if !chosen.iter().any(|other| other.id == snapshot.id) {
+            chosen.push(snapshot);
+        }
+    }
+    let mode = if arguments.dry_run { Mode::DryRun } else { Mode::Write };
+    let request = TagRequest { change: &change, mode, host: context.host(), now: jiff::Timestamp::now() };
+    let mut documents: Vec<Value> = Vec::new();
+    for snapshot in chosen {
+        let tagged = tag(&repository, snapshot, &request, &Silent)?;
+        if context.output.form() == Form::Human {
+            context.output.line(&line(&tagged, snapshot, mode, id_digits(&all)))?;
+        }
+        documents.push(json!({
+            "old": tagged.old,
+            "new": tagged.new,
+            "tags": tagged.tags,
+            "changed": tagged.tags != snapshot.record.tags,
+        }));
+    }
+    context.output.document(json!({ "tagged": documents, "dry_run": arguments.dry_run }))?;
+    Ok(ExitStatus::Done)
 }
 
-/// Stands in for the operation until it is wired.
-fn unwired(arguments: &Args, context: &Context) -> Result<ExitStatus, Failure> {
-    for reference in &arguments.references {
-        context.reference(reference)?;
+fn line(tagged: &Tagged, snapshot: &Snapshot, mode: Mode, digits: usize) -> String {
+    let old = short_id(tagged.old, digits);
+    let tags = if tagged.tags.is_empty() { "none".to_owned() } else { tagged.tags.join(", ") };
+    let tags = text::printable(tags.as_bytes());
+    match tagged.new {
+        Some(new) => format!("{old} is now {}: tags {tags}", short_id(new, digits)),
+        None if mode == Mode::DryRun && tagged.tags != snapshot.record.tags => format!("{old} would have tags {tags}"),
+        None => format!("{old} keeps its tags: {tags}"),
     }
-    context.access(WhenAbsent::Refuse)?;
-    Err(Failure::not_wired("tag"))
+}
+
+impl From<TagError> for Failure {
+    fn from(error: TagError) -> Self {
+        match error {
+            TagError::Repository(error) => error.into(),
+            TagError::Incomplete { .. } => {
+                Self::of(ExitStatus::Failed, &error).with_hint("`snap check` says what else is lost")
+            }
+            TagError::Interrupted => Self::of(ExitStatus::Interrupted, &error),
+        }
+    }
 }

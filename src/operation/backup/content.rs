@@ -13,13 +13,13 @@ use crossbeam_channel::{Receiver, Sender, TryRecvError, TrySendError, never, sel
 use crate::codec::chunk::{Cut, Cutter, Window, profile_of};
 use crate::entry::{Content, EntryPath, Piece, Profile, Xattr};
 use crate::id::ChunkId;
+use crate::operation::backup::Context;
 use crate::operation::backup::capture::CaptureError;
 use crate::operation::backup::plan::Batch;
-use crate::operation::backup::{Context, DATA_LEVEL, PAGE_LEVEL};
 use crate::operation::pages::PageWriter;
 use crate::repository::error::RepositoryError;
 use crate::repository::pack::{PackKind, count};
-use crate::repository::session::ChunkWriter;
+use crate::repository::session::{ChunkWriter, Origin};
 use crate::source::local::read::{OpenFile, Span};
 use crate::tree::list::ListBuilder;
 
@@ -66,7 +66,7 @@ impl<'w> ContentWriter<'w> {
         help: Receiver<WindowJob>,
     ) -> Result<Self, RepositoryError> {
         Ok(Self {
-            chunks: context.session.writer(PackKind::Data, DATA_LEVEL)?,
+            chunks: context.session.writer(PackKind::Data)?,
             context,
             pages: None,
             offer: Some(offer),
@@ -139,7 +139,7 @@ impl<'w> ContentWriter<'w> {
             0 => Ok(Content::Empty),
             length if length <= Xattr::INLINE_MAX => Ok(Content::Inline(value)),
             length => {
-                let id = ChunkId(self.chunks.store(&value)?);
+                let id = ChunkId(self.chunks.store(&value, Origin::Small)?);
                 let pieces = vec![Piece::Chunk { id, length: count(length) }];
                 Ok(Content::Pieces { profile: Profile::Bulk, pieces })
             }
@@ -159,7 +159,7 @@ impl<'w> ContentWriter<'w> {
             match cutter.next(rest, Window::Last) {
                 Cut::Chunk(length) => {
                     let (chunk, tail) = rest.split_at(length);
-                    let id = ChunkId(self.chunks.store(chunk)?);
+                    let id = ChunkId(self.chunks.store(chunk, Origin::Small)?);
                     pieces.push(Piece::Chunk { id, length: count(length) });
                     rest = tail;
                 }
@@ -186,7 +186,7 @@ impl<'w> ContentWriter<'w> {
 
     fn pages(&mut self) -> Result<&mut PageWriter<'w>, RepositoryError> {
         if self.pages.is_none() {
-            self.pages = Some(PageWriter::new(self.context.session.writer(PackKind::Pages, PAGE_LEVEL)?));
+            self.pages = Some(PageWriter::new(self.context.session.writer(PackKind::Pages)?));
         }
         Ok(self.pages.as_mut().expect("because it was just made"))
     }
@@ -195,7 +195,7 @@ impl<'w> ContentWriter<'w> {
         // The list needs a page writer of its own while windows are stored with the rest of `self`.
         let mut pages = match self.pages.take() {
             Some(pages) => pages,
-            None => PageWriter::new(self.context.session.writer(PackKind::Pages, PAGE_LEVEL)?),
+            None => PageWriter::new(self.context.session.writer(PackKind::Pages)?),
         };
         let content = self.of_windows(file, path, &mut pages);
         self.pages = Some(pages);
@@ -261,7 +261,7 @@ impl<'w> ContentWriter<'w> {
             pieces.push(match part {
                 Part::Chunk(range) => {
                     let chunk = &bytes[range];
-                    Piece::Chunk { id: ChunkId(self.chunks.store(chunk)?), length: count(chunk.len()) }
+                    Piece::Chunk { id: ChunkId(self.chunks.store(chunk, Origin::Large)?), length: count(chunk.len()) }
                 }
                 Part::Zeros(length) => Piece::Zeros { length },
             });

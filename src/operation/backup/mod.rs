@@ -39,11 +39,6 @@ mod stream;
 
 pub use stream::backup_stream;
 
-/// zstd level for content: in frames of a megabyte level 3 is a tenth smaller than level 1.
-const DATA_LEVEL: i32 = 3;
-/// zstd level for pages.
-const PAGE_LEVEL: i32 = 3;
-
 /// What a backup takes and how.
 #[derive(Clone, Debug)]
 pub struct BackupRequest {
@@ -168,7 +163,8 @@ pub fn backup(
     let started = Instant::now();
     let (roots, resources) = resolve_roots(&request.roots, progress)?;
     let series = request.label.series.clone().unwrap_or_else(|| derived_series(&request.label.host, &resources));
-    let session = Session::begin(Arc::clone(repository), &session_mark(&request.label), request.mode)?;
+    let session =
+        Session::begin(Arc::clone(repository), &session_mark(&request.label.host, request.label.time), request.mode)?;
     for damaged in session.damaged() {
         progress.report(Event::Warning { message: format!("{damaged}; what it named is sent again") });
     }
@@ -242,9 +238,9 @@ pub(crate) fn tool() -> String {
 }
 
 /// The mark of a session of this process.
-pub(crate) fn session_mark(label: &SnapshotLabel) -> SessionMark {
+pub(crate) fn session_mark(host: &str, time: jiff::Timestamp) -> SessionMark {
     let ProcessIdentity { boot, pid_namespace, pid, started } = ProcessIdentity::of_this();
-    SessionMark { time: label.time, host: label.host.clone(), boot, pid_namespace, pid, started, tool: tool() }
+    SessionMark { time, host: host.to_owned(), boot, pid_namespace, pid, started, tool: tool() }
 }
 
 fn capture_root(
@@ -259,7 +255,7 @@ fn capture_root(
     context.progress.report(Event::Started { agent: path.clone() });
     let repository = context.session.repository();
     let reader = Reader::new(repository, context.session.index());
-    let mut pages = PageWriter::new(context.session.writer(PackKind::Pages, PAGE_LEVEL)?);
+    let mut pages = PageWriter::new(context.session.writer(PackKind::Pages)?);
     let mut builder = TreeBuilder::new(tree_parameters(repository), &mut pages);
     let assembled = assemble(context, root, resource, earlier.map(|earlier| (&reader, earlier.root)), &mut builder);
     let (coverage, map) = match assembled {

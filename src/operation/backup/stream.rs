@@ -9,14 +9,12 @@ use std::time::Instant;
 use crate::codec::chunk::{Chunker, Cut, Window, profile_of};
 use crate::entry::{Content, Piece};
 use crate::id::ChunkId;
-use crate::operation::backup::{
-    BackupError, BackupReport, DATA_LEVEL, PAGE_LEVEL, SnapshotLabel, finish, session_mark, tree_parameters,
-};
+use crate::operation::backup::{BackupError, BackupReport, SnapshotLabel, finish, session_mark, tree_parameters};
 use crate::operation::pages::PageWriter;
 use crate::progress::Progress;
 use crate::repository::Repository;
 use crate::repository::pack::{PackKind, count};
-use crate::repository::session::{ChunkWriter, Mode, Session};
+use crate::repository::session::{ChunkWriter, Mode, Origin, Session};
 use crate::resource::{Coverage, ResourceRecord, Summary, escape_path};
 use crate::source::local::stdin::Stream;
 use crate::tree::builder::TreeBuilder;
@@ -34,10 +32,10 @@ pub fn backup_stream<R: Read>(
     let resource = stream.resource();
     let path = escape_path(&resource.path);
     let series = label.series.clone().unwrap_or_else(|| format!("{}:{path}", label.host));
-    let session = Session::begin(Arc::clone(repository), &session_mark(label), mode)?;
+    let session = Session::begin(Arc::clone(repository), &session_mark(&label.host, label.time), mode)?;
     let chunker = Chunker::new(repository.cutting_keys().chunker, &repository.config().chunker);
-    let mut pages = PageWriter::new(session.writer(PackKind::Pages, PAGE_LEVEL)?);
-    let mut chunks = session.writer(PackKind::Data, DATA_LEVEL)?;
+    let mut pages = PageWriter::new(session.writer(PackKind::Pages)?);
+    let mut chunks = session.writer(PackKind::Data)?;
     let mut entry = stream.entry(super::capture::now());
     let (content, bytes_read) = match store(&mut stream, &chunker, &mut chunks, &mut pages, progress) {
         Ok(content) => content,
@@ -101,7 +99,7 @@ fn store<R: Read>(
         let cut = if start == buffer.len() { Cut::NeedMore } else { cutter.next(&buffer[start..], window) };
         match cut {
             Cut::Chunk(length) => {
-                let id = ChunkId(chunks.store(&buffer[start..start + length])?);
+                let id = ChunkId(chunks.store(&buffer[start..start + length], Origin::Large)?);
                 list.push(Piece::Chunk { id, length: count(length) })?;
                 start += length;
             }

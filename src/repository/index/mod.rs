@@ -78,6 +78,12 @@ impl Index {
         Ok((index, damaged))
     }
 
+    /// Takes packs in whose index delta is lost; their chunks are found from now on, but writers do not count on them.
+    pub fn adopt(&mut self, packs: &[PackRecord]) -> Result<(), RepositoryError> {
+        self.from_trailers.push(segment_of_packs("", packs, &IndexCache::none())?);
+        Ok(())
+    }
+
     /// Every copy of the chunk or page of this id, trusted ones first.
     pub fn find<'s>(&'s self, id: &'s [u8; 32]) -> impl Iterator<Item = Location> + 's {
         self.segments.iter().chain(&self.from_trailers).flat_map(move |segment| segment.find(id))

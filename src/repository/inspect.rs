@@ -1,0 +1,69 @@
+//! Looking at every object beside the packs, both copies of each: what a check must not leave to luck.
+//!
+//! Reading serves itself from whichever copy or cache is whole; here all of them are read. Packs are `reader`'s.
+
+use rayon::prelude::*;
+
+use crate::codec::key::slot::{KeyError, KeySlot};
+use crate::repository::Repository;
+use crate::repository::config::UnverifiedConfig;
+use crate::repository::error::RepositoryError;
+use crate::repository::index::DeltaSource;
+use crate::repository::keyring::{slot_ids, slot_names};
+use crate::storage::name::{ObjectName, Prefix};
+use crate::storage::{ByteRange, StorageErrorKind};
+
+impl Repository {
+    /// What of config, key slots and index deltas is damaged or missing. All of it can be made again from what is left,
+    /// or this repository would not be open.
+    pub fn inspect(&self) -> Result<Vec<RepositoryError>, RepositoryError> {
+        let mut damaged = Vec::new();
+        for name in [ObjectName::config(), ObjectName::config_copy()] {
+            keep(&mut damaged, self.inspect_config(&name))?;
+        }
+        for id in slot_ids(self.storage().as_ref())? {
+            for name in slot_names(&id) {
+                keep(&mut damaged, self.inspect_slot(&name))?;
+            }
+        }
+        let objects = self.storage().list(&Prefix::Index)?;
+        let deltas: Vec<&ObjectName> =
+            objects.iter().map(|object| &object.name).filter(|name| name.index_delta_parts().is_some()).collect();
+        let read: Vec<_> = deltas.par_iter().map(|name| self.packs_of(name.as_str()).map(drop)).collect();
+        for result in read {
+            keep(&mut damaged, result)?;
+        }
+        Ok(damaged)
+    }
+
+    fn inspect_config(&self, name: &ObjectName) -> Result<(), RepositoryError> {
+        let damaged = |reason: String| RepositoryError::ObjectDamaged { name: name.clone(), reason };
+        let bytes = self.storage().get(name, ByteRange::All)?;
+        let config = UnverifiedConfig::parse(&bytes).and_then(|config| config.verify(&self.keys().config));
+        match config {
+            Ok(config) if config == *self.config() => Ok(()),
+            Ok(_) => Err(damaged("it is not the same as the other copy".to_owned())),
+            Err(error) => Err(damaged(error.to_string())),
+        }
+    }
+
+    fn inspect_slot(&self, name: &ObjectName) -> Result<(), RepositoryError> {
+        match KeySlot::parse_document(&self.storage().get(name, ByteRange::All)?) {
+            // A kind or version of a newer program is not damage.
+            Ok(_) | Err(KeyError::NewerVersion { .. } | KeyError::UnknownKind { .. }) => Ok(()),
+            Err(error) => Err(RepositoryError::ObjectDamaged { name: name.clone(), reason: error.to_string() }),
+        }
+    }
+}
+
+/// Keeps what is damage; a store that does not answer is none.
+fn keep(damaged: &mut Vec<RepositoryError>, result: Result<(), RepositoryError>) -> Result<(), RepositoryError> {
+    match result {
+        Ok(()) => Ok(()),
+        Err(RepositoryError::Storage(error)) if error.kind == StorageErrorKind::Unreachable => Err(error.into()),
+        Err(error) => {
+            damaged.push(error);
+            Ok(())
+        }
+    }
+}
