@@ -3,6 +3,7 @@
 mod cli;
 mod codec;
 mod local;
+mod reader;
 mod storage;
 mod target;
 mod tidy;
