@@ -3,6 +3,7 @@
 mod cli;
 mod codec;
 mod local;
+mod restore;
 mod storage;
 mod target;
 mod tree;
