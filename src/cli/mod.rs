@@ -13,6 +13,7 @@ use clap::error::ErrorKind;
 
 pub mod arguments;
 pub mod board;
+pub mod change;
 pub mod child;
 pub mod color;
 pub mod command;

@@ -6,6 +6,7 @@
 pub mod backup;
 pub mod cat;
 pub mod check;
+pub mod diff;
 pub mod find;
 pub mod list;
 pub mod pages;
