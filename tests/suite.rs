@@ -2,6 +2,7 @@
 
 mod cli;
 mod codec;
+mod hostile;
 mod local;
 mod reader;
 mod restore;
