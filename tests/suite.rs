@@ -3,6 +3,7 @@
 mod cli;
 mod codec;
 mod local;
+mod query;
 mod storage;
 mod target;
 mod tree;
