@@ -4,6 +4,7 @@ mod cli;
 mod codec;
 mod local;
 mod query;
+mod restore;
 mod storage;
 mod target;
 mod tree;

@@ -18,6 +18,7 @@ pub mod child;
 pub mod color;
 pub mod command;
 pub mod config;
+pub mod consent;
 pub mod context;
 pub mod environment;
 pub mod exit;

@@ -15,4 +15,5 @@ pub mod reach;
 pub mod reference;
 pub mod stats;
 pub mod tag;
+pub mod restore;
 pub mod target;
