@@ -5,6 +5,7 @@ mod codec;
 mod hostile;
 mod local;
 mod reader;
+mod query;
 mod restore;
 mod storage;
 mod target;
