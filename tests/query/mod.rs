@@ -114,7 +114,7 @@ pub(crate) fn noise(seed: u64, length: usize) -> Vec<u8> {
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
-        (state >> 32) as u8
+        state.to_be_bytes()[3]
     };
     std::iter::repeat_with(step).take(length).collect()
 }
