@@ -59,7 +59,7 @@ impl Index {
                 Err(error @ RepositoryError::ObjectDamaged { .. }) => damaged.push(error),
                 // Superseded while we looked: a pruner merged it into a base segment.
                 Err(RepositoryError::Storage(error)) if error.kind == StorageErrorKind::NotFound => {
-                    damaged.push(error.into())
+                    damaged.push(error.into());
                 }
                 Err(error) => return Err(error),
             }
