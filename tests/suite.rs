@@ -2,6 +2,7 @@
 
 mod cli;
 mod codec;
+mod damage;
 mod local;
 mod storage;
 mod target;

@@ -14,8 +14,8 @@ use crate::storage::name::{ObjectName, Prefix};
 use crate::storage::{ByteRange, StorageErrorKind};
 
 impl Repository {
-    /// What of config, key slots and index deltas is damaged or missing. All of it can be made again from what is left,
-    /// or this repository would not be open.
+    /// What of config, key slots, index deltas, session and forget marks is damaged or missing. Nothing is lost by it: it
+    /// can be made again from what is left, or only its name counts.
     pub fn inspect(&self) -> Result<Vec<RepositoryError>, RepositoryError> {
         let mut damaged = Vec::new();
         for name in [ObjectName::config(), ObjectName::config_copy()] {
@@ -32,6 +32,15 @@ impl Repository {
         let read: Vec<_> = deltas.par_iter().map(|name| self.packs_of(name.as_str()).map(drop)).collect();
         for result in read {
             keep(&mut damaged, result)?;
+        }
+        for mark in self.storage().list(&Prefix::Sessions)? {
+            keep(&mut damaged, self.read_document(&mark.name).map(drop))?;
+        }
+        for mark in self.storage().list(&Prefix::Forgets)? {
+            keep(&mut damaged, self.read_document(&mark.name).map(drop))?;
+            if let Some(forgotten) = mark.name.forget_mark_id() {
+                keep(&mut damaged, self.read_cell(forgotten).map(drop))?;
+            }
         }
         Ok(damaged)
     }
