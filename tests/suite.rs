@@ -4,6 +4,7 @@ mod cli;
 mod codec;
 mod damage;
 mod local;
+mod repository;
 mod storage;
 mod target;
 mod tidy;
