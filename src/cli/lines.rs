@@ -55,37 +55,6 @@ impl EntryLines {
         // Writing into memory cannot fail.
         let _ = write!(target, "{mode} {owner:<17} {size:>12} {modified:<19} ");
     }
-
-    fn json(path: &[u8], entry: &Entry, target: &mut Vec<u8>) {
-        let posix = match &entry.metadata {
-            Metadata::Posix(posix) => Some(posix),
-            _ => None,
-        };
-        let modified = match &entry.metadata {
-            Metadata::Posix(posix) => Some(posix.modified),
-            Metadata::Object(object) => Some(object.modified),
-            Metadata::None => None,
-        };
-        let link = match &entry.kind {
-            EntryKind::Symlink(target) => Some(target.as_slice()),
-            _ => None,
-        };
-        let line = JsonEntry {
-            path: &String::from_utf8_lossy(path),
-            path_b64: exact(path),
-            kind: kind_word(&entry.kind),
-            size: entry.content.size(),
-            mode: posix.map(|posix| format!("{:04o}", posix.mode)),
-            uid: posix.map(|posix| posix.uid),
-            gid: posix.map(|posix| posix.gid),
-            user: posix.and_then(|posix| posix.user.as_deref()),
-            group: posix.and_then(|posix| posix.group.as_deref()),
-            modified: modified.and_then(instant).map(|time| time.to_string()),
-            target: link.map(|link| String::from_utf8_lossy(link).into_owned()),
-            target_b64: link.and_then(exact),
-        };
-        serde_json::to_writer(target, &line).expect("because it is plain data and memory takes it");
-    }
 }
 
 impl Render for EntryLines {
@@ -95,7 +64,7 @@ impl Render for EntryLines {
             let mut whole = Vec::with_capacity(folder.len() + path.len() + 1);
             append_layout_path(folder, path, IsFolder::of(entry), &mut whole);
             target.push(b',');
-            return Self::json(&whole, entry, target);
+            return entry_json(&whole, entry, target);
         }
         if self.shape == Shape::Long {
             self.long(entry, target);
@@ -119,6 +88,38 @@ fn escape_from(start: usize, target: &mut Vec<u8>) {
         target.truncate(start);
         target.extend_from_slice(escaped.as_bytes());
     }
+}
+
+/// An entry as a JSON object; `path` is its whole path in the layout.
+pub fn entry_json(path: &[u8], entry: &Entry, target: &mut Vec<u8>) {
+    let posix = match &entry.metadata {
+        Metadata::Posix(posix) => Some(posix),
+        _ => None,
+    };
+    let modified = match &entry.metadata {
+        Metadata::Posix(posix) => Some(posix.modified),
+        Metadata::Object(object) => Some(object.modified),
+        Metadata::None => None,
+    };
+    let link = match &entry.kind {
+        EntryKind::Symlink(target) => Some(target.as_slice()),
+        _ => None,
+    };
+    let line = JsonEntry {
+        path: &String::from_utf8_lossy(path),
+        path_b64: exact(path),
+        kind: kind_word(&entry.kind),
+        size: entry.content.size(),
+        mode: posix.map(|posix| format!("{:04o}", posix.mode)),
+        uid: posix.map(|posix| posix.uid),
+        gid: posix.map(|posix| posix.gid),
+        user: posix.and_then(|posix| posix.user.as_deref()),
+        group: posix.and_then(|posix| posix.group.as_deref()),
+        modified: modified.and_then(instant).map(|time| time.to_string()),
+        target: link.map(|link| String::from_utf8_lossy(link).into_owned()),
+        target_b64: link.and_then(exact),
+    };
+    serde_json::to_writer(target, &line).expect("because it is plain data and memory takes it");
 }
 
 #[derive(Serialize)]

@@ -13,10 +13,12 @@ use clap::error::ErrorKind;
 
 pub mod arguments;
 pub mod board;
+pub mod change;
 pub mod child;
 pub mod color;
 pub mod command;
 pub mod config;
+pub mod consent;
 pub mod context;
 pub mod environment;
 pub mod exit;

@@ -16,6 +16,11 @@ pub fn harmless(message: &str) -> String {
     escape(message.as_bytes(), "\\")
 }
 
+/// A line of a text file as text that no terminal obeys; its backslashes stay as they are.
+pub fn printable_line(line: &[u8]) -> String {
+    escape(line, "\\")
+}
+
 fn escape(bytes: &[u8], backslash: &str) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {

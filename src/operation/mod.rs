@@ -6,12 +6,14 @@
 pub mod backup;
 pub mod cat;
 pub mod check;
+pub mod diff;
 pub mod find;
 pub mod list;
 pub mod pages;
 pub mod part;
 pub mod reach;
 pub mod reference;
+pub mod restore;
 pub mod stats;
 pub mod tag;
 pub mod target;

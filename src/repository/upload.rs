@@ -21,8 +21,10 @@ use crate::repository::session::Mode;
 use crate::storage::Put;
 use crate::storage::name::ObjectName;
 
-/// Threads that put packs: four in flight more than double what a disk takes one by one.
+/// Threads that put packs: several in flight double what a disk takes one by one, and each costs the memory of a pack.
 const THREADS: usize = 4;
+/// Buffers kept for the next packs.
+const BUFFERS_KEPT: usize = 2;
 const DELTA_INTERVAL_BYTES: u64 = 256 << 20;
 const DELTA_INTERVAL: Duration = Duration::from_secs(300);
 
@@ -67,8 +69,8 @@ impl Uploads {
             written: AtomicU64::new(0),
             buffers: Mutex::default(),
         });
-        // One place in the channel: with those in flight and those being filled, memory stays within a few packs.
-        let (sender, receiver) = bounded(1);
+        // No place in the channel: with those in flight and those being filled, memory stays within a few packs.
+        let (sender, receiver) = bounded(0);
         let threads = (0..THREADS).map(|_| {
             let (shared, receiver) = (Arc::clone(&shared), receiver.clone());
             std::thread::spawn(move || shared.run(&receiver))
@@ -144,7 +146,11 @@ impl Shared {
                 self.repository.storage().put_if_absent(&ObjectName::pack(&id), bytes)?;
         }
         self.written.fetch_add(u64::from(size), Ordering::Relaxed);
-        self.buffers.lock().expect("because no holder panics").extend(sealed.reclaim());
+        let mut buffers = self.buffers.lock().expect("because no holder panics");
+        if buffers.len() < BUFFERS_KEPT {
+            buffers.extend(sealed.reclaim());
+        }
+        drop(buffers);
         let mut durable = self.durable.lock().expect("because no holder panics");
         durable.packs.push(PackRecord { id, size, header, directory });
         durable.bytes += u64::from(size);

@@ -226,7 +226,8 @@ impl Target {
     fn examined(&self, path: &[u8], descriptor: OwnedFd) -> Result<Directory, TargetError> {
         let status = fstat(&descriptor).map_err(|errno| TargetError::system("examine", path, errno))?;
         // An earlier restore may have left it without write permission; its mode is set again at the end.
-        if status.st_mode & 0o300 != 0o300 && !rustix::process::geteuid().is_root() {
+        let writes = self.birth.run != super::LOOKING;
+        if writes && status.st_mode & 0o300 != 0o300 && !rustix::process::geteuid().is_root() {
             let mode = Mode::from_raw_mode(status.st_mode & 0o7777) | Mode::RWXU;
             let _ = fchmod(&descriptor, mode);
         }

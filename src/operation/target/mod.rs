@@ -162,6 +162,27 @@ impl Target {
         })
     }
 
+    /// The folder at `path` for looking only, in which nothing is made, not even to learn how; `None` where it is absent.
+    pub fn look(path: &Path, options: TargetOptions) -> Result<Option<Self>, TargetError> {
+        let bytes = path.as_os_str().as_encoded_bytes();
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let root = match rustix::fs::open(path, flags, Mode::empty()) {
+            Ok(root) => root,
+            Err(Errno::NOENT) => return Ok(None),
+            Err(errno) => return Err(TargetError::system("open", bytes, errno)),
+        };
+        let status = fstat(&root).map_err(|errno| TargetError::system("examine", bytes, errno))?;
+        let birth = Birth::unknown(&status);
+        let root = Directory::root(root, &status, &birth);
+        Ok(Some(Self {
+            options,
+            birth,
+            owners: Owners::default(),
+            directories: DirectoryCache::new(Arc::new(root)),
+            temporary_next: AtomicU64::new(0),
+        }))
+    }
+
     /// How it is written.
     pub fn options(&self) -> &TargetOptions {
         &self.options
@@ -205,6 +226,13 @@ impl Target {
 }
 
 impl Birth {
+    /// What is known without making anything.
+    fn unknown(root_status: &Stat) -> Self {
+        let time = Timestamp { seconds: i64::MAX, nanoseconds: 0 };
+        let device = root_status.st_dev;
+        Self { run: LOOKING, owner: None, mode_kept: 0, device, time, folding: Folding::Exact }
+    }
+
     fn observe(root: &OwnedFd, root_status: &Stat) -> Result<Self, Errno> {
         let mut run = [0; 8];
         getrandom::fill(&mut run).map_err(|_| Errno::IO)?;
@@ -232,6 +260,9 @@ impl Birth {
         })
     }
 }
+
+/// The run of a target that is only looked at.
+const LOOKING: u64 = 0;
 
 fn temporary_name(run: u64, number: u64) -> Vec<u8> {
     format!(".snap-{run:016x}-{number:x}").into_bytes()

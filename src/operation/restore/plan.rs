@@ -1,0 +1,239 @@
+//! Plans a restore: walks the selection, decides what is to be written, and fills windows with it.
+//!
+//! One thread, in path order; it makes nothing in the target. In a dry run the plan is all there is.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crossbeam_channel::Sender;
+
+use crate::entry::{Content, Entry, EntryKind, EntryPath, Metadata, Piece};
+use crate::operation::backup::error_chain;
+use crate::operation::restore::select::{Part, Spelling, split};
+use crate::operation::restore::walk::{Walk, Walked};
+use crate::operation::restore::window::{GoesTo, Link, Planned, SharedFile, Thing, Window, ordinal};
+use crate::operation::restore::{Context, RestoreMode};
+use crate::operation::target::error::TargetError;
+use crate::operation::target::escape::Kept;
+use crate::operation::target::{Decision, Overwrite, Target};
+use crate::tree::cursor::Cursor;
+use crate::tree::list::PieceIter;
+
+/// Most groups of hard links remembered whose first member is not restored.
+const GROUPS_MAX: usize = 64 * 1024;
+
+/// Walks and plans.
+pub(super) struct Planner<'p, 'c, 't> {
+    context: &'p Context<'c>,
+    target: Option<&'t Target>,
+    sender: Sender<Window<'t>>,
+    window: Window<'t>,
+    /// A folder of the target that is not there; nothing beneath it is looked for.
+    absent: Option<Vec<u8>>,
+    /// Where the first restored member of a group of hard links goes, where that is not the group's first.
+    firsts: HashMap<(usize, EntryPath), Vec<u8>>,
+}
+
+/// The writers are gone or the user wants to stop.
+struct Stopped;
+
+impl<'p, 'c, 't> Planner<'p, 'c, 't> {
+    pub(super) fn new(context: &'p Context<'c>, target: Option<&'t Target>, sender: Sender<Window<'t>>) -> Self {
+        Self { context, target, sender, window: Window::default(), absent: None, firsts: HashMap::new() }
+    }
+
+    pub(super) fn run(mut self) {
+        for number in 0..self.context.selection.parts.len() {
+            if self.plan_part(number).is_err() {
+                return;
+            }
+        }
+        self.context.tally.listed.store(true, Ordering::Relaxed);
+        let _ = self.send();
+    }
+
+    fn plan_part(&mut self, number: usize) -> Result<(), Stopped> {
+        let context = self.context;
+        let part = &context.selection.parts[number];
+        for walked in Walk::new(context.reader, part) {
+            match walked {
+                Walked::Entry(entry) => {
+                    if context.selection.selects(part, entry.path.as_bytes()) {
+                        self.plan(number, part, entry)?;
+                    }
+                }
+                Walked::Lost(message) => {
+                    context.tally.lost_stretches.fetch_add(1, Ordering::Relaxed);
+                    context.lost(part.layout.clone(), message);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn plan(&mut self, number: usize, part: &Part<'_>, entry: Entry) -> Result<(), Stopped> {
+        let tally = &self.context.tally;
+        tally.planned.fetch_add(1, Ordering::Relaxed);
+        let size = entry.content.size();
+        tally.planned_bytes.fetch_add(size, Ordering::Relaxed);
+        let planned = Planned { spelling: self.spelling(part, &entry), entry, part: number };
+        if self.is_kept(part, &planned) {
+            tally.kept.fetch_add(1, Ordering::Relaxed);
+            self.context.item("unchanged", || part.layout_path(planned.entry.path.as_bytes()), size);
+            return Ok(());
+        }
+        if self.context.mode == RestoreMode::DryRun {
+            tally.restored.fetch_add(1, Ordering::Relaxed);
+            tally.bytes.fetch_add(size, Ordering::Relaxed);
+            self.context.item("restored", || part.layout_path(planned.entry.path.as_bytes()), size);
+            return if self.context.is_stopped() { Err(Stopped) } else { Ok(()) };
+        }
+        self.window.weigh(&planned.entry);
+        let planned = match self.first_of_group(part, &planned) {
+            Some(first) => {
+                self.window.links.push(Link { planned, first });
+                return self.send_if_full();
+            }
+            None => planned,
+        };
+        match &planned.entry.content {
+            Content::Pieces { pieces, .. } if has_content(&planned.entry.kind) => match pieces.as_slice() {
+                [Piece::Chunk { id, length }] => {
+                    let goes_to = GoesTo::Whole(ordinal(self.window.whole.len()));
+                    self.window.want(self.context.reader.index(), (*id, *length), goes_to, 0);
+                    self.window.whole.push(planned);
+                }
+                _ => self.plan_pieces(planned)?,
+            },
+            Content::List { .. } if has_content(&planned.entry.kind) => self.plan_pieces(planned)?,
+            _ => self.window.things.push(Thing::Small(planned)),
+        }
+        self.send_if_full()
+    }
+
+    /// A file of several pieces; it may fill several windows.
+    fn plan_pieces(&mut self, planned: Planned) -> Result<(), Stopped> {
+        let shared = SharedFile::new(planned);
+        let mut pieces = PieceIter::new(self.context.reader, &shared.planned.entry.content);
+        let mut goes_to = None;
+        loop {
+            let at = pieces.offset();
+            match pieces.next() {
+                None => break,
+                Some(Ok(Piece::Zeros { .. })) => {}
+                Some(Ok(Piece::Chunk { id, length })) => {
+                    let window = &mut self.window;
+                    let goes_to = *goes_to.get_or_insert_with(|| {
+                        window.shared.push(Arc::clone(&shared));
+                        GoesTo::Shared(ordinal(window.shared.len() - 1))
+                    });
+                    shared.expect_piece();
+                    window.want(self.context.reader.index(), (id, length), goes_to, at);
+                }
+                Some(Err(error)) => {
+                    let end = pieces.offset();
+                    shared.lose(format!("bytes {at} to {end} are lost: {}", error_chain(&error)));
+                }
+            }
+            if self.window.is_full() {
+                self.send()?;
+                goes_to = None;
+            }
+        }
+        self.window.things.push(Thing::Planned(shared));
+        Ok(())
+    }
+
+    /// Where the first of the entry's group of hard links goes, if that is another entry that is restored.
+    fn first_of_group(&mut self, part: &Part<'_>, planned: &Planned) -> Option<Vec<u8>> {
+        let Metadata::Posix(posix) = &planned.entry.metadata else { return None };
+        let first = posix.link_to.as_ref().filter(|first| **first != planned.entry.path)?;
+        if part.holds(first.as_bytes()) && self.context.selection.selects(part, first.as_bytes()) {
+            let as_entry = Entry { path: first.clone(), ..bare(&planned.entry) };
+            return Some(part.place(&as_entry, Spelling::AsItIs));
+        }
+        let group = (planned.part, first.clone());
+        if let Some(first) = self.firsts.get(&group) {
+            return Some(first.clone());
+        }
+        if self.firsts.len() < GROUPS_MAX {
+            self.firsts.insert(group, part.place(&planned.entry, planned.spelling));
+        }
+        None
+    }
+
+    /// An object yields its name to a folder of that name, whether or not that is restored too.
+    fn spelling(&self, part: &Part<'_>, entry: &Entry) -> Spelling {
+        if !matches!(entry.kind, EntryKind::Object | EntryKind::Document) || entry.path.as_bytes().ends_with(b"/") {
+            return Spelling::AsItIs;
+        }
+        let folder = [entry.path.as_bytes(), b"/"].concat();
+        let mut cursor = Cursor::new(self.context.reader, part.resource.root);
+        let ahead = cursor.seek(&folder).and_then(|()| cursor.peek());
+        // What cannot be read may be such a folder; an escaped name is right in either case.
+        let yields = ahead.map_or(true, |next| next.is_some_and(|next| next.path.as_bytes().starts_with(&folder)));
+        if yields { Spelling::Escaped(Kept::Most) } else { Spelling::AsItIs }
+    }
+
+    /// Whether what stands in the target stays.
+    fn is_kept(&mut self, part: &Part<'_>, planned: &Planned) -> bool {
+        let Some(target) = self.target.filter(|target| target.options().overwrite != Overwrite::Always) else {
+            return false;
+        };
+        if planned.entry.kind == EntryKind::Directory {
+            return false;
+        }
+        let place = part.place(&planned.entry, planned.spelling);
+        let (folder, name) = split(&place);
+        if self.absent.as_ref().is_some_and(|absent| is_at_or_beneath(folder, absent)) {
+            return false;
+        }
+        match target.existing_directory(folder) {
+            Ok(directory) => {
+                // What cannot be told here is told when it is written.
+                matches!(target.decide(&directory, name, &planned.entry), Ok(Decision::Keep(_)))
+            }
+            Err(TargetError::System { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+                self.absent = Some(folder.to_vec());
+                false
+            }
+            Err(_) => false,
+        }
+    }
+
+    fn send_if_full(&mut self) -> Result<(), Stopped> {
+        if self.window.is_full() { self.send() } else { Ok(()) }
+    }
+
+    fn send(&mut self) -> Result<(), Stopped> {
+        let window = std::mem::take(&mut self.window);
+        if self.context.is_stopped() {
+            return Err(Stopped);
+        }
+        if window.is_empty() {
+            return Ok(());
+        }
+        self.sender.send(window).map_err(|_| Stopped)
+    }
+}
+
+/// Whether entries of this kind have bytes that stand in a file.
+pub(super) fn has_content(kind: &EntryKind) -> bool {
+    matches!(kind, EntryKind::File | EntryKind::Object | EntryKind::Document)
+}
+
+fn is_at_or_beneath(path: &[u8], folder: &[u8]) -> bool {
+    path.strip_prefix(folder).is_some_and(|rest| folder.is_empty() || rest.is_empty() || rest[0] == b'/')
+}
+
+/// The entry without what takes room.
+fn bare(entry: &Entry) -> Entry {
+    Entry {
+        path: EntryPath::ROOT,
+        kind: entry.kind.clone(),
+        metadata: entry.metadata.clone(),
+        token: None,
+        content: Content::Empty,
+    }
+}

@@ -1,0 +1,8 @@
+//! A second reader, written in another language from FORMAT.md alone, reads what this program writes.
+//!
+//! `read.py` is that reader and shares nothing with the program but the page. It is held against repositories made now,
+//! so that the page stays true, and against the golden ones under `fixtures/v1`, so that what was once written stays
+//! readable. What the program itself reads of them stands beside it.
+
+mod golden;
+mod python;
