@@ -49,5 +49,7 @@ fn main() -> ExitCode {
 fn report(tally: &Tally, start: Instant) {
     let Tally { cases, found, lawful, served, wrong, .. } = tally;
     let seconds = start.elapsed().as_secs();
-    println!("{cases} cases, {found} found, {lawful} lawful, {served} read whole all the same, {wrong} wrong; {seconds} s");
+    println!(
+        "{cases} cases, {found} found, {lawful} lawful, {served} read whole all the same, {wrong} wrong; {seconds} s"
+    );
 }

@@ -3,12 +3,12 @@
 mod cli;
 mod codec;
 mod damage;
-mod local;
-mod repository;
 mod hostile;
+mod local;
 mod local;
 mod query;
 mod reader;
+mod repository;
 mod restore;
 mod storage;
 mod target;

@@ -22,9 +22,11 @@ impl Repository {
             keep(&mut damaged, self.inspect_config(&name))?;
         }
         for id in slot_ids(self.storage().as_ref())? {
-            for name in slot_names(&id) {
-                keep(&mut damaged, self.inspect_slot(&name))?;
+            let names = slot_names(&id);
+            for name in &names {
+                keep(&mut damaged, self.inspect_slot(name))?;
             }
+            keep(&mut damaged, self.compare_slots(&names))?;
         }
         let objects = self.storage().list(&Prefix::Index)?;
         let deltas: Vec<&ObjectName> =
@@ -53,6 +55,18 @@ impl Repository {
             Ok(config) if config == *self.config() => Ok(()),
             Ok(_) => Err(damaged("it is not the same as the other copy".to_owned())),
             Err(error) => Err(damaged(error.to_string())),
+        }
+    }
+
+    /// Both may be whole, and one of them be another slot's.
+    fn compare_slots(&self, [first, copy]: &[ObjectName; 2]) -> Result<(), RepositoryError> {
+        let read = |name| self.storage().get(name, ByteRange::All);
+        match (read(first), read(copy)) {
+            (Ok(one), Ok(other)) if one != other && [one, other].iter().all(|slot| KeySlot::parse_document(slot).is_ok()) => {
+                let reason = "it is not the same as its copy".to_owned();
+                Err(RepositoryError::ObjectDamaged { name: first.clone(), reason })
+            }
+            _ => Ok(()),
         }
     }
 

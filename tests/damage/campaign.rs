@@ -11,9 +11,9 @@ use rayon::prelude::*;
 use snap::operation::check::{CheckRequest, Depth, Verdict, check};
 use snap::progress::Silent;
 use snap::repository::Repository;
+use snap::storage::Storage;
 use snap::storage::memory::MemoryStorage;
 use snap::storage::name::{ObjectName, Prefix};
-use snap::storage::Storage;
 
 use super::fixture::{Fixture, ReadBack};
 
@@ -103,8 +103,10 @@ impl Fixture {
 
     fn suffer(&self, damage: Damage) -> Tally {
         let verdict = catch_unwind(AssertUnwindSafe(|| self.judge(damage)));
-        let mut tally = verdict.unwrap_or_else(|_| {
-            Tally { wrong: 1, examples: vec!["something panicked".to_owned()], ..Tally::default() }
+        let mut tally = verdict.unwrap_or_else(|_| Tally {
+            wrong: 1,
+            examples: vec!["something panicked".to_owned()],
+            ..Tally::default()
         });
         tally.cases = 1;
         let (name, _) = &self.objects[damage.object()];
@@ -173,7 +175,10 @@ impl Fixture {
 
     /// How many bytes of every kind there are, a line each.
     pub(crate) fn inventory(&self) -> Vec<String> {
-        self.objects.iter().map(|(name, content): &(ObjectName, Bytes)| format!("{:>7} {name}", content.len())).collect()
+        self.objects
+            .iter()
+            .map(|(name, content): &(ObjectName, Bytes)| format!("{:>7} {name}", content.len()))
+            .collect()
     }
 }
 

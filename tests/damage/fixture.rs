@@ -1,7 +1,7 @@
 //! A small repository that holds one of every kind of thing, and the truth about it.
 //!
 //! Made by a real backup of a temporary folder into memory; what it must say is kept beside it, file contents as they
-//! were read from disk. About 80 KiB, so that every bit of it can be flipped.
+//! were read from disk. About 70 KiB, so that every bit of it can be flipped.
 
 use std::collections::HashMap;
 use std::fs;
@@ -92,7 +92,8 @@ impl Fixture {
                 let mut entries = Vec::new();
                 for entry in Cursor::new(&reader, resource.root) {
                     let entry = entry.expect("an entry");
-                    let pieces: Vec<Piece> = PieceIter::new(&reader, &entry.content).map(|p| p.expect("a piece")).collect();
+                    let pieces: Vec<Piece> =
+                        PieceIter::new(&reader, &entry.content).map(|p| p.expect("a piece")).collect();
                     let content = self.content(&reader, &entry.content, &pieces);
                     let path = folder.join(String::from_utf8_lossy(entry.path.as_bytes()).as_ref());
                     if snapshot.id == newest && path.is_file() && !path.is_symlink() {
@@ -105,7 +106,8 @@ impl Fixture {
             }
             self.snapshots.insert(snapshot.id, Truth { record: snapshot.record, resources });
         }
-        let has_list = |truth: &Truth| truth.resources[0].iter().any(|(e, _)| matches!(e.content, Content::List { .. }));
+        let has_list =
+            |truth: &Truth| truth.resources[0].iter().any(|(e, _)| matches!(e.content, Content::List { .. }));
         assert!(self.snapshots.values().all(has_list), "no content is long enough for a list");
     }
 
@@ -193,7 +195,11 @@ impl Fixture {
                 }
             }
         }
-        if expected.next().is_none() { ReadBack::Whole } else { ReadBack::Wrong(format!("{} is cut short", entry.path)) }
+        if expected.next().is_none() {
+            ReadBack::Whole
+        } else {
+            ReadBack::Wrong(format!("{} is cut short", entry.path))
+        }
     }
 }
 
@@ -221,7 +227,9 @@ pub(crate) fn capture(repository: &Arc<Repository>, folder: &Path, day: i64) -> 
 fn stored(storage: &MemoryStorage) -> Vec<(ObjectName, Bytes)> {
     let listed = storage.list(&Prefix::All).expect("a listing");
     let meaningful = listed.into_iter().filter(|object| object.name != ObjectName::reserve());
-    meaningful.map(|object| (object.name.clone(), storage.get(&object.name, ByteRange::All).expect("it is there"))).collect()
+    meaningful
+        .map(|object| (object.name.clone(), storage.get(&object.name, ByteRange::All).expect("it is there")))
+        .collect()
 }
 
 /// Text that compresses, `lines` long, all of them different.
@@ -229,9 +237,9 @@ fn text(lines: usize) -> Vec<u8> {
     (0..lines).flat_map(|line| format!("{line}: the quick brown fox\n").into_bytes()).collect()
 }
 
-fn noise(length: usize) -> Vec<u8> {
+fn noise(length: usize, seed: u8) -> Vec<u8> {
     let mut bytes = vec![0; length];
-    snap::codec::hash::fill_keystream(&[7; 32], b"noise", &mut bytes);
+    snap::codec::hash::fill_keystream(&[seed; 32], b"noise", &mut bytes);
     bytes
 }
 
@@ -243,8 +251,8 @@ fn write_tree(root: &Path) {
     write("empty", b"");
     write("inline", &text(10));
     write("deep/text", &text(400));
-    write("deep/er/noise", &noise(20_000));
-    write("deep/er/noise-too", &noise(20_000));
+    write("deep/er/noise", &noise(20_000, 1));
+    write("deep/er/noise-too", &noise(30_000, 2));
     // More pieces than an entry holds: an archive is cut at its members.
     let archive = (0..24_u8).flat_map(|member| [b"PK\x03\x04".to_vec(), vec![member + 1; 4200], text(2)].concat());
     write("archive.zip", &archive.collect::<Vec<u8>>());

@@ -114,7 +114,8 @@ fn a_damaged_delta_is_read_from_the_packs_but_not_counted_on_whichever_byte_it_i
         assert_eq!(damaged.len(), 1, "byte {at}");
         assert!(!index.is_whole());
         let reader = Reader::new(&repository, &index);
-        let readable = known.iter().filter(|(id, chunk)| reader.chunk(&ChunkId(**id)).is_ok_and(|read| read == **chunk));
+        let readable =
+            known.iter().filter(|(id, chunk)| reader.chunk(&ChunkId(**id)).is_ok_and(|read| read == **chunk));
         assert_eq!(readable.count(), known.len(), "byte {at}");
         assert_eq!(known.keys().filter(|id| index.contains(id)).count(), known.len() / 2, "byte {at}");
         flip(&storage, &delta, at);

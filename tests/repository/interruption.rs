@@ -50,7 +50,13 @@ fn faulty() -> (Arc<Faulty>, Arc<Repository>) {
 }
 
 /// A backup that meets `effect` at its `at`-th call of a kind; `None` where it makes fewer.
-fn struck(folder: &Path, attempt: Option<Attempt>, at: u64, lasting: Lasting, effect: Effect) -> Option<(Arc<Faulty>, Arc<Repository>, Result<(), BackupError>)> {
+fn struck(
+    folder: &Path,
+    attempt: Option<Attempt>,
+    at: u64,
+    lasting: Lasting,
+    effect: Effect,
+) -> Option<(Arc<Faulty>, Arc<Repository>, Result<(), BackupError>)> {
     let (storage, repository) = faulty();
     let calls = |storage: &Faulty| attempt.map_or_else(|| storage.calls_total(), |attempt| storage.calls(attempt));
     let before = calls(&storage);
@@ -99,7 +105,9 @@ fn without_room_the_run_says_so_commits_nothing_and_succeeds_later() {
     let folder = source();
     let full = Effect::Fail(StorageErrorKind::NoSpace);
     let mut at = 1;
-    while let Some((storage, repository, result)) = struck(folder.path(), Some(Attempt::Put), at, Lasting::Forever, full) {
+    while let Some((storage, repository, result)) =
+        struck(folder.path(), Some(Attempt::Put), at, Lasting::Forever, full)
+    {
         let is_said = |error: &dyn std::error::Error| snap_says(error, "no space is left");
         assert!(result.is_err_and(|error| is_said(&error)), "put {at}");
         assert!(repository.snapshots().expect("snapshots").valid.is_empty(), "put {at}");

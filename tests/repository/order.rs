@@ -71,7 +71,8 @@ fn the_mark_comes_first_then_packs_then_the_delta_that_names_them_then_the_cell(
         storage.calls.lock().expect("no holder panics").clear();
         let id = capture(&repository, folder.path(), i64::from(day));
         let calls = storage.calls.lock().expect("no holder panics").clone();
-        let puts: Vec<&ObjectName> = calls.iter().filter_map(|c| if let Call::Put(name) = c { Some(name) } else { None }).collect();
+        let puts: Vec<&ObjectName> =
+            calls.iter().filter_map(|c| if let Call::Put(name) = c { Some(name) } else { None }).collect();
         assert_eq!(*puts[0], ObjectName::session(&id));
         assert_eq!(**puts.last().expect("there are some"), ObjectName::commit_cell(&id));
         let first_look = calls.iter().position(|call| *call == Call::List(Prefix::Index)).expect("the index is read");
