@@ -63,10 +63,6 @@ impl Failure {
     pub fn interrupted(status: ExitStatus) -> Self {
         Self::new(status, "interrupted").with_hint("what was done is kept; run the same command again to go on")
     }
-<<<<<<< HEAD
-=======
-
->>>>>>> query
     /// Adds the way out.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
