@@ -2,10 +2,13 @@
 
 mod cli;
 mod codec;
+mod damage;
 mod hostile;
+mod local;
 mod local;
 mod query;
 mod reader;
+mod repository;
 mod restore;
 mod storage;
 mod target;

@@ -44,7 +44,7 @@ fn a_bad_frame_loses_its_files_alone_and_names_them() {
     let (outcome, told) = bench.restore_told(&record, &bench.request());
     let report = outcome.unwrap();
     let failures = told.failures();
-    assert!(report.lost >= 1 && report.lost as usize == failures.len(), "{failures:?}");
+    assert!(report.lost >= 1 && report.lost == failures.len() as u64, "{failures:?}");
     let mut lost = Vec::new();
     for (path, message) in &failures {
         assert!(message.contains("bytes ") && message.contains("pack "), "{message}");

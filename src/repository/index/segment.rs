@@ -9,7 +9,8 @@
 //! ```
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use memmap2::Mmap;
 
@@ -24,6 +25,9 @@ pub(super) const PACK_ROW: usize = 80;
 pub(super) const FRAME_ROW: usize = 20;
 pub(super) const BLOCK_SIZE: usize = 64 * 1024;
 const METHOD_BIT: u32 = 1 << 31;
+/// Files up to this size are proven as a whole when they are opened, which takes about a millisecond; larger ones block by
+/// block as they are asked.
+const PROVEN_AT_ONCE_MAX: usize = 8 << 20;
 
 /// Where a chunk or page lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,11 +151,14 @@ pub(super) struct Segment {
     counts: Counts,
     /// One bit for each block whose checksum was found right.
     verified: Vec<AtomicU64>,
+    /// The file, which is deleted when a block of it turns out damaged.
+    path: Option<PathBuf>,
+    damaged: AtomicBool,
 }
 
 impl Segment {
-    /// Opens a segment file's bytes; `None` if they are not a whole one.
-    pub(super) fn open(backing: Backing) -> Option<Self> {
+    /// Opens the bytes of a segment file at `path`; `None` if they are not a whole one.
+    pub(super) fn open(backing: Backing, path: Option<PathBuf>) -> Option<Self> {
         let bytes = backing.bytes();
         if bytes.len() < HEADER_SIZE || &bytes[..8] != MAGIC {
             return None;
@@ -172,9 +179,16 @@ impl Segment {
             return None;
         }
         let verified = (0..table.len().div_ceil(4 * 64)).map(|_| AtomicU64::new(0)).collect();
-        let segment = Self { columns, counts, verified, backing };
-        segment.bytes(0..segment.columns.fan_out.end)?;
+        let segment = Self { columns, counts, verified, backing, path, damaged: AtomicBool::new(false) };
+        let columns = &segment.columns;
+        let proven = if columns.file_size <= PROVEN_AT_ONCE_MAX { columns.lengths.end } else { columns.fan_out.end };
+        segment.bytes(0..proven)?;
         Some(segment)
+    }
+
+    /// Whether a block was found damaged; the segment then does not know what stands in it.
+    pub(super) fn is_damaged(&self) -> bool {
+        self.damaged.load(Ordering::Relaxed)
     }
 
     /// The names of the objects this segment was made of, a line each.
@@ -350,6 +364,11 @@ impl Segment {
         let whole = crc32c::crc32c(&bytes[block * BLOCK_SIZE..end]).to_le_bytes() == *stated;
         if whole {
             word.fetch_or(bit, Ordering::Relaxed);
+        } else if !self.damaged.swap(true, Ordering::Relaxed)
+            && let Some(path) = &self.path
+        {
+            // The next command makes it anew; this one says what it misses.
+            drop(std::fs::remove_file(path));
         }
         whole
     }
