@@ -63,7 +63,7 @@ impl Repository {
         let read = |name| self.storage().get(name, ByteRange::All);
         match (read(first), read(copy)) {
             (Ok(one), Ok(other))
-                if one != other && [one, other].iter().all(|slot| KeySlot::parse_document(slot).is_ok()) =>
+                if one != other && [&one, &other].iter().all(|slot| KeySlot::parse_document(slot).is_ok()) =>
             {
                 let reason = "it is not the same as its copy".to_owned();
                 Err(RepositoryError::ObjectDamaged { name: first.clone(), reason })
