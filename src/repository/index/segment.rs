@@ -235,16 +235,15 @@ impl Segment {
         let prefix = u64::from_be_bytes(id[..8].try_into().expect("because an id has 32 bytes"));
         let bucket = prefix.checked_shr(64 - self.columns.fan_out_bits).unwrap_or(0) as usize;
         let bound = |at: usize| self.word(&self.columns.fan_out, at).map_or(0, |word| word as usize);
-        let (mut low, mut high) = (bound(bucket), bound(bucket + 1));
-        while low < high {
-            let middle = low + (high - low) / 2;
-            match self.id(middle) {
-                Some(other) if other < *id => low = middle + 1,
-                Some(_) => high = middle,
-                None => return self.counts.chunks,
-            }
-        }
-        low
+        let (low, high) = (bound(bucket), bound(bucket + 1));
+        // The blocks of the whole bucket are proven at once, so that the search itself touches nothing but ids.
+        let start = self.columns.ids.start;
+        let Some(bytes) = self.bytes(start + low * 32..start + high * 32) else { return self.counts.chunks };
+        let is_before = |other: &[u8; 32]| {
+            let other_prefix = u64::from_be_bytes(*other.first_chunk().expect("because an id has 32 bytes"));
+            other_prefix < prefix || (other_prefix == prefix && other < id)
+        };
+        low + bytes.as_chunks::<32>().0.partition_point(is_before)
     }
 
     fn id(&self, ordinal: usize) -> Option<[u8; 32]> {
