@@ -5,7 +5,6 @@ mod codec;
 mod damage;
 mod hostile;
 mod local;
-mod local;
 mod query;
 mod reader;
 mod repository;

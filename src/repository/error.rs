@@ -5,8 +5,8 @@ use thiserror::Error;
 use crate::codec::compress::CompressError;
 use crate::codec::key::slot::KeyError;
 use crate::id::PackId;
-use crate::storage::{StorageError, StorageErrorKind};
 use crate::storage::name::ObjectName;
+use crate::storage::{StorageError, StorageErrorKind};
 
 /// Why a repository could not be opened, read or written.
 #[derive(Debug, Error)]

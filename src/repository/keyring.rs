@@ -103,7 +103,9 @@ pub(super) fn unlock(
                 None => not_opened.push((id, slot)),
             },
             // Another slot may still open.
-            Err(error) if error.is_damage() || matches!(error, RepositoryError::Key(_)) => trial.unreadable = Some(error),
+            Err(error) if error.is_damage() || matches!(error, RepositoryError::Key(_)) => {
+                trial.unreadable = Some(error)
+            }
             Err(error) => return Err(error),
         }
     }

@@ -21,8 +21,8 @@ use crate::repository::pack::{
     FOOTER_SIZE, HEADER_SIZE, PACK_SIZE_MAX, PackFooter, PackHeader, PackKeys, PackKind, TRAILER_SIZE_MAX, count,
     open_trailer,
 };
-use crate::storage::name::{ObjectName, Prefix};
 use crate::storage::ByteRange;
+use crate::storage::name::{ObjectName, Prefix};
 
 /// Bytes of decompressed frames that are kept.
 const CACHE_SIZE_MAX: usize = 12 << 20;
