@@ -104,7 +104,7 @@ pub(super) fn unlock(
             },
             // Another slot may still open.
             Err(error) if error.is_damage() || matches!(error, RepositoryError::Key(_)) => {
-                trial.unreadable = Some(error)
+                trial.unreadable = Some(error);
             }
             Err(error) => return Err(error),
         }

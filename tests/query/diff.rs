@@ -38,13 +38,8 @@ fn each_kind_of_change_is_told_once() {
     symlink("same", store.site("type")).expect("linked");
     symlink("b", store.site("link")).expect("linked");
     store.backup();
-    let mut expected = vec![
-        "added added",
-        "changed content content",
-        "removed gone",
-        "changed mode mode",
-        "changed type type,content",
-    ];
+    let mut expected =
+        ["added added", "changed content content", "removed gone", "changed mode mode", "changed type type,content"];
     let told: Vec<String> = changes(&store, &[]);
     assert!(told.iter().any(|line| line.starts_with("changed link target")), "{told:?}");
     let told: Vec<&str> = told.iter().map(String::as_str).filter(|line| !line.starts_with("changed link")).collect();

@@ -139,7 +139,7 @@ fn snapshots_are_listed_and_chosen_by_series_tag_and_number() {
         list.iter().map(|s| s["id"].as_str().expect("an id").to_owned()).collect::<Vec<_>>()
     };
     assert_eq!(ids(&[]), [first.clone(), second.clone()]);
-    assert_eq!(ids(&["--tag", "prod"]), [first.clone()]);
+    assert_eq!(ids(&["--tag", "prod"]), std::slice::from_ref(&first));
     assert_eq!(ids(&["--latest", "1"]), [second]);
     assert!(ids(&["--series", "other"]).is_empty());
     let table = store.snap(&["snapshots"]).expect_code(0).stdout;

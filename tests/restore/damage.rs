@@ -44,7 +44,7 @@ fn a_bad_frame_loses_its_files_alone_and_names_them() {
     let (outcome, told) = bench.restore_told(&record, &bench.request());
     let report = outcome.unwrap();
     let failures = told.failures();
-    assert!(report.lost >= 1 && report.lost as usize == failures.len(), "{failures:?}");
+    assert!(report.lost >= 1 && report.lost == failures.len() as u64, "{failures:?}");
     let mut lost = Vec::new();
     for (path, message) in &failures {
         assert!(message.contains("bytes ") && message.contains("pack "), "{message}");
@@ -56,6 +56,18 @@ fn a_bad_frame_loses_its_files_alone_and_names_them() {
         assert_eq!(out.get(path), (!is_lost).then_some(seen), "{}", path.display());
     }
     assert!(out.len() + lost.len() == live.len(), "nothing else is there: {:?}", out.keys());
+}
+
+#[test]
+fn a_missing_index_delta_loses_nothing() {
+    let bench = bench();
+    let record = bench.backup();
+    for delta in bench.storage.list(&Prefix::Index).unwrap() {
+        bench.storage.delete(&delta.name).unwrap();
+    }
+    let (outcome, told) = bench.restore_told(&record, &bench.request());
+    assert_eq!(outcome.unwrap().lost, 0, "{:?}", told.failures());
+    assert_eq!(picture(&bench.out("")), picture(&bench.live("")));
 }
 
 #[test]

@@ -246,19 +246,40 @@ impl Segment {
 
     /// First ordinal whose id is not below `id`.
     fn lower_bound(&self, id: &[u8; 32]) -> usize {
+        self.search(id).unwrap_or(self.counts.chunks)
+    }
+
+    /// Ids are uniform, so the place within a bucket is guessed first and corrected in steps that double.
+    fn search(&self, id: &[u8; 32]) -> Option<usize> {
         let prefix = u64::from_be_bytes(id[..8].try_into().expect("because an id has 32 bytes"));
-        let bucket = prefix.checked_shr(64 - self.columns.fan_out_bits).unwrap_or(0) as usize;
-        let bound = |at: usize| self.word(&self.columns.fan_out, at).map_or(0, |word| word as usize);
-        let (mut low, mut high) = (bound(bucket), bound(bucket + 1));
-        while low < high {
-            let middle = low + (high - low) / 2;
-            match self.id(middle) {
-                Some(other) if other < *id => low = middle + 1,
-                Some(_) => high = middle,
-                None => return self.counts.chunks,
-            }
+        let bits = self.columns.fan_out_bits;
+        let bucket = bucket_of(prefix, bits);
+        let start = self.word(&self.columns.fan_out, bucket)? as usize;
+        let end = self.word(&self.columns.fan_out, bucket + 1)? as usize;
+        if start >= end {
+            return Some(start);
         }
-        low
+        let column = self.columns.ids.start;
+        let (ids, _) = self.bytes(column + start * 32..column + end * 32)?.as_chunks::<32>();
+        let guess = (u128::from(prefix << bits) * ids.len() as u128) >> 64;
+        let guess = usize::try_from(guess).expect("because it is below the number of ids");
+        let mut step = 1;
+        let (low, high) = if ids[guess] < *id {
+            let mut low = guess;
+            while low + step < ids.len() && ids[low + step] < *id {
+                low += step;
+                step *= 2;
+            }
+            (low + 1, (low + step).min(ids.len()))
+        } else {
+            let mut high = guess;
+            while high >= step && ids[high - step] >= *id {
+                high -= step;
+                step *= 2;
+            }
+            ((high + 1).saturating_sub(step), high)
+        };
+        Some(start + low + ids[low..high].partition_point(|other| other < id))
     }
 
     fn id(&self, ordinal: usize) -> Option<[u8; 32]> {
@@ -351,6 +372,12 @@ impl Segment {
         }
         whole
     }
+}
+
+/// The bucket of the fan-out that ids of this prefix are in.
+pub(super) fn bucket_of(prefix: u64, fan_out_bits: u32) -> usize {
+    let bucket = prefix.checked_shr(64 - fan_out_bits).unwrap_or(0);
+    usize::try_from(bucket).expect("because there are fewer buckets than ids")
 }
 
 /// A pack row: id, salt, size, ordinal of its first frame, kind and cipher.
