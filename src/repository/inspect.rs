@@ -2,6 +2,7 @@
 //!
 //! Reading serves itself from whichever copy or cache is whole; here all of them are read. Packs are `reader`'s.
 
+use bytes::Bytes;
 use rayon::prelude::*;
 
 use crate::codec::key::slot::{KeyError, KeySlot};
@@ -60,11 +61,11 @@ impl Repository {
 
     /// Both may be whole, and one of them be another slot's.
     fn compare_slots(&self, [first, copy]: &[ObjectName; 2]) -> Result<(), RepositoryError> {
-        let read = |name| self.storage().get(name, ByteRange::All);
-        match (read(first), read(copy)) {
-            (Ok(one), Ok(other))
-                if one != other && [&one, &other].iter().all(|slot| KeySlot::parse_document(slot).is_ok()) =>
-            {
+        let read = |name: &ObjectName| self.storage().get(name, ByteRange::All).ok();
+        let is_whole = |slot: &Bytes| KeySlot::parse_document(slot).is_ok();
+        let [one, other] = [first, copy].map(|name| read(name).filter(is_whole));
+        match (one, other) {
+            (Some(one), Some(other)) if one != other => {
                 let reason = "it is not the same as its copy".to_owned();
                 Err(RepositoryError::ObjectDamaged { name: first.clone(), reason })
             }

@@ -220,7 +220,15 @@ fn padded_length(length: usize, closing: Closing) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{Closing, PackWriter, padded_length};
+    use crate::codec::hash::keyed;
+    use crate::codec::key::{Keys, RootSecret};
+    use crate::codec::seal::Cipher;
+    use crate::id::RepositoryId;
+    use crate::repository::config::PackSizes;
+    use crate::repository::error::RepositoryError;
+    use crate::repository::frame::Effort;
+    use crate::repository::pack::PackKind;
 
     #[test]
     fn padme_hides_lengths_behind_few_sizes_at_little_cost() {
@@ -230,5 +238,34 @@ mod tests {
         }
         assert_eq!(padded_length(1_000_001, Closing::Last), 1_015_808);
         assert_eq!(padded_length(16_777_217, Closing::Full), 16_781_312);
+    }
+
+    fn writer(keys: &Keys, data_pack: usize) -> PackWriter<'_> {
+        let sizes = PackSizes { frame: 4096, data_pack, page_pack: data_pack };
+        PackWriter::new(keys, RepositoryId([1; 16]), PackKind::Data, Cipher::Aes256Gcm, sizes).expect("a writer")
+    }
+
+    #[test]
+    fn a_directory_counts_as_part_of_the_pack_it_stands_in() {
+        let keys = Keys::derive(&RootSecret::random());
+        let mut writer = writer(&keys, 65_536);
+        let mut sizes = Vec::new();
+        for number in 0..20_000_u32 {
+            let chunk = number.to_le_bytes();
+            let id = keyed(&keys.chunk_id, &chunk);
+            let closed = writer.push(id, &chunk, Effort::Dense).expect("taken");
+            sizes.extend(closed.map(|pack| pack.sealed.bytes().len()));
+        }
+        assert!(sizes.len() > 5 && sizes.iter().all(|&size| size < 2 * 65_536), "{sizes:?}");
+    }
+
+    #[test]
+    fn a_frame_that_does_not_open_to_its_ids_twice_ends_the_run() {
+        let keys = Keys::derive(&RootSecret::random());
+        let mut writer = writer(&keys, 65_536);
+        let good = vec![1; 4096];
+        writer.push(keyed(&keys.chunk_id, &good), &good, Effort::Fast).expect("taken");
+        writer.push([0; 32], b"not what its id says", Effort::Dense).expect("not sealed yet");
+        assert!(matches!(writer.finish(), Err(RepositoryError::VerificationFailed)));
     }
 }

@@ -252,7 +252,7 @@ fn write_tree(root: &Path) {
     write("inline", &text(10));
     write("deep/text", &text(400));
     write("deep/er/noise", &noise(20_000, 1));
-    write("deep/er/noise-too", &noise(30_000, 2));
+    write("deep/er/noise-too", &noise(36_000, 2));
     // More pieces than an entry holds: an archive is cut at its members.
     let archive = (0..24_u8).flat_map(|member| [b"PK\x03\x04".to_vec(), vec![member + 1; 4200], text(2)].concat());
     write("archive.zip", &archive.collect::<Vec<u8>>());

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use proptest::prelude::{any, proptest};
+use proptest::prelude::{ProptestConfig, any, proptest};
 use snap::codec::hash::digest;
 use snap::id::{ChunkId, PackId};
 use snap::repository::Repository;
@@ -195,6 +195,7 @@ fn one_damaged_copy_of_a_chunk_is_stepped_over() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
     #[test]
     fn any_sessions_make_an_index_that_answers_as_a_map_would(
         sessions in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..12), 1..14),

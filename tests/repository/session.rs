@@ -8,10 +8,10 @@ use snap::repository::error::RepositoryError;
 use snap::repository::pack::PackKind;
 use snap::repository::reader::Reader;
 use snap::repository::session::{Mode, Origin, Session};
+use snap::storage::Attempt;
 use snap::storage::faulty::FaultyStorage;
 use snap::storage::memory::MemoryStorage;
 use snap::storage::name::{ObjectName, Prefix};
-use snap::storage::{Attempt, Storage};
 
 use super::{begin, content, epoch, flip, fresh, mark, names, noise, record, store, text};
 
@@ -43,7 +43,9 @@ fn what_is_there_is_not_stored_again_by_any_thread_or_session() {
                 let (session, chunks) = (&session, &chunks);
                 scope.spawn(move || {
                     let mut writer = session.writer(PackKind::Data).expect("a writer");
-                    chunks.iter().for_each(|chunk| drop(writer.store(chunk, origin).expect("stored")));
+                    for chunk in chunks {
+                        writer.store(chunk, origin).expect("stored");
+                    }
                     writer.flush().expect("flushed");
                 });
             }

@@ -59,6 +59,18 @@ fn a_bad_frame_loses_its_files_alone_and_names_them() {
 }
 
 #[test]
+fn a_missing_index_delta_loses_nothing() {
+    let bench = bench();
+    let record = bench.backup();
+    for delta in bench.storage.list(&Prefix::Index).unwrap() {
+        bench.storage.delete(&delta.name).unwrap();
+    }
+    let (outcome, told) = bench.restore_told(&record, &bench.request());
+    assert_eq!(outcome.unwrap().lost, 0, "{:?}", told.failures());
+    assert_eq!(picture(&bench.out("")), picture(&bench.live("")));
+}
+
+#[test]
 fn a_missing_pack_loses_what_it_held() {
     let bench = bench();
     let record = bench.backup();

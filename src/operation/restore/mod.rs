@@ -165,7 +165,7 @@ pub fn restore(
     request: &RestoreRequest,
     progress: &dyn Progress,
 ) -> Result<RestoreReport, RestoreError> {
-    let (index, damaged) = repository.index()?;
+    let (index, damaged) = repository.whole_index()?;
     for damaged in damaged {
         progress.report(Event::Warning { message: format!("{damaged}; the packs themselves are read instead") });
     }
@@ -205,7 +205,7 @@ pub fn extraneous(
     request: &RestoreRequest,
     progress: &dyn Progress,
 ) -> Result<Extraneous, RestoreError> {
-    let (index, _reported_by_the_restore) = repository.index()?;
+    let (index, _reported_by_the_restore) = repository.whole_index()?;
     let reader = Reader::new(repository, &index);
     let patterns = Patterns { include: &request.include, exclude: &request.exclude };
     let selection = Selection::new(record, request.inside.as_deref(), patterns, &reader)?;
