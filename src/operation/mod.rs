@@ -12,7 +12,7 @@ pub mod pages;
 pub mod part;
 pub mod reach;
 pub mod reference;
+pub mod restore;
 pub mod stats;
 pub mod tag;
-pub mod restore;
 pub mod target;
