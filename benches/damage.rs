@@ -33,7 +33,8 @@ fn main() -> ExitCode {
     let start = Instant::now();
     let mut tally = fixture.run(fixture.whole_object_cases().into_par_iter());
     if is_full {
-        for first in (0..total).step_by(STRETCH as usize) {
+        for stretch in 0..total.div_ceil(STRETCH) {
+            let first = stretch * STRETCH;
             let last = total.min(first + STRETCH);
             tally = tally.add(fixture.run((first..last).into_par_iter().map(|number| fixture.case(number))));
             report(&tally, start);
