@@ -7,7 +7,6 @@
 
 use std::time::Instant;
 
-#[expect(dead_code, reason = "only the tests make calls fail")]
 #[path = "../tests/kill/scene.rs"]
 #[expect(dead_code, reason = "the test strikes in more ways than the campaign")]
 mod scene;
