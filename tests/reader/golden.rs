@@ -8,8 +8,8 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
-use super::{chacha20, files_below};
 use super::python::{here, python, script, succeed};
+use super::{chacha20, files_below};
 
 /// Every kind of repository that `fixtures/make.sh` makes, and the one of `chacha20.rs`, with the number of its snapshots.
 const VARIANTS: [(&str, usize); 8] = [
@@ -184,7 +184,8 @@ fn the_program_restores_what_it_writes_now_and_finds_nothing_damaged() {
 fn golden_repositories_stay_small() {
     let mut all = 0;
     for (variant, _) in VARIANTS {
-        let sizes = files_below(&kept().join(variant)).into_iter().map(|file| fs::metadata(file).expect("a file").len());
+        let sizes =
+            files_below(&kept().join(variant)).into_iter().map(|file| fs::metadata(file).expect("a file").len());
         let size: u64 = sizes.sum();
         assert!(size <= 250 << 10, "{variant} has {size} bytes");
         all += size;
