@@ -3,9 +3,9 @@
 
     read.py REPOSITORY env:VARIABLE|file:KEY_FILE|none list|restore SNAPSHOT TARGET
 
-It shares nothing with the program, writes to no repository, and ends with an exception at the first thing that is wrong.
-Section numbers are its. Clear before fast: maps are in memory whole, and chunks are found by the trailers of the
-packs, so no index is trusted. Where contents and pages must be cut is in verify.py, and metadata of objects left out.
+It shares nothing with the program, never writes to a repository, and ends with an exception at the first thing that is
+wrong. Section numbers are the page's. Clear before fast: maps are in memory whole, and chunks are found by the trailers
+of the packs, so no index is trusted. Where contents and pages must be cut is in verify.py; what objects say is skipped.
 """
 import functools, json, os, re, stat, struct, sys
 from collections import namedtuple

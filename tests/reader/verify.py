@@ -197,7 +197,8 @@ def verify_content(repository, content, path, done):
         return
     data = b"".join(map(bytes, repository.parts(content)))
     profile = profile_of(path, data) if path is not None else content.profile
-    need(len(data) > inline_max and content.profile == profile, f"{path}: {len(data)} bytes are cut as {content.profile}")
+    good = len(data) > inline_max and content.profile == profile
+    need(good, f"{path}: {len(data)} bytes are cut as {content.profile}")
     cuts = list(cut(data, profile, repository.config["chunker"][profile], repository.key("chunker")))
     need(cuts == [(piece.totals[0], not piece.id) for piece in pieces], f"{path}: is cut elsewhere than it must")
 
