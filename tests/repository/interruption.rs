@@ -18,6 +18,8 @@ use snap::storage::{Attempt, StorageErrorKind};
 use super::{begin, epoch, fresh, names, noise, text};
 
 type Faulty = FaultyStorage<MemoryStorage>;
+/// Where it happened, and how the backup ended.
+type Struck = (Arc<Faulty>, Arc<Repository>, Result<(), BackupError>);
 
 fn run(repository: &Arc<Repository>, folder: &Path) -> Result<(), BackupError> {
     let label = SnapshotLabel {
@@ -50,13 +52,7 @@ fn faulty() -> (Arc<Faulty>, Arc<Repository>) {
 }
 
 /// A backup that meets `effect` at its `at`-th call of a kind; `None` where it makes fewer.
-fn struck(
-    folder: &Path,
-    attempt: Option<Attempt>,
-    at: u64,
-    lasting: Lasting,
-    effect: Effect,
-) -> Option<(Arc<Faulty>, Arc<Repository>, Result<(), BackupError>)> {
+fn struck(folder: &Path, attempt: Option<Attempt>, at: u64, lasting: Lasting, effect: Effect) -> Option<Struck> {
     let (storage, repository) = faulty();
     let calls = |storage: &Faulty| attempt.map_or_else(|| storage.calls_total(), |attempt| storage.calls(attempt));
     let before = calls(&storage);
