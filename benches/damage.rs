@@ -19,7 +19,7 @@ use campaign::{Tally, draw};
 use fixture::Fixture;
 
 /// Cases between two lines of progress.
-const STRETCH: usize = 20_000;
+const STRETCH: u64 = 50_000;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
@@ -33,8 +33,9 @@ fn main() -> ExitCode {
     let start = Instant::now();
     let mut tally = fixture.run(fixture.whole_object_cases().into_par_iter());
     if is_full {
-        for first in (0..total).step_by(STRETCH) {
-            let last = total.min(first + STRETCH as u64);
+        for stretch in 0..total.div_ceil(STRETCH) {
+            let first = stretch * STRETCH;
+            let last = total.min(first + STRETCH);
             tally = tally.add(fixture.run((first..last).into_par_iter().map(|number| fixture.case(number))));
             report(&tally, start);
         }

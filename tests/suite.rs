@@ -1,14 +1,17 @@
 //! One test binary, so that it is linked once.
 
+mod badinput;
 mod cli;
 mod codec;
 mod damage;
 mod hostile;
+mod kill;
 mod local;
 mod query;
 mod reader;
 mod repository;
 mod restore;
+mod secrets;
 mod storage;
 mod target;
 mod tidy;

@@ -132,7 +132,7 @@ impl Context {
 
     /// Where the secret of this repository comes from: what the user gave, else the default's own key, else a question.
     pub fn secret_source(&self, location: &Location) -> SecretSource {
-        match (SecretSource::choose(&self.settings, &self.environment), location) {
+        match (SecretSource::choose(&self.settings, &self.environment, self.globals.empty_password()), location) {
             (SecretSource::Prompt, Location::Embedded { key_file, .. }) => SecretSource::KeyFile(key_file.clone()),
             (given, _) => given,
         }

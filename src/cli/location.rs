@@ -3,9 +3,11 @@
 //! A repository that is named must exist, or `--init` be given; the embedded default comes into being on first use, with
 //! a random key beside it. Opening and creating are `repository`'s business.
 
+use std::ffi::OsStr;
 use std::fmt;
 use std::fs;
 use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -17,6 +19,8 @@ use crate::cli::environment::Environment;
 use crate::cli::exit::ExitStatus;
 use crate::cli::failure::Failure;
 use crate::codec::key::secret::FileKey;
+use crate::platform::Ways;
+use crate::platform::durable::{Publication, Published, publish, sync_file, sync_folder};
 
 /// Where a repository is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -204,18 +208,34 @@ pub struct RepositoryPresence(pub Presence);
 #[derive(Clone, Copy, Debug)]
 pub struct KeyPresence(pub Presence);
 
-/// Writes a key file that did not exist (mode 0600, its folder 0700), durably: one line of 64 hex digits.
+/// Writes a key file that did not exist (mode 0600, its folder 0700), durably: one line of 64 hex digits. It gets its name
+/// when it is whole, so that nobody is ever left with half a key.
 pub fn create_key_file(key_file: &Path, key: &FileKey) -> Result<(), LocationError> {
     let write = || {
-        if let Some(folder) = key_file.parent() {
-            fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        let name = key_file.file_name().and_then(OsStr::to_str).ok_or(io::ErrorKind::InvalidFilename)?;
+        let parent = key_file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
+        let folder = fs::File::open(parent)?;
+        let temporary = format!(".{name}.tmp-{:016x}", getrandom::u64().map_err(io::Error::other)?);
+        let unnamed = parent.join(&temporary);
+        let publication = Publication { folder: folder.as_fd(), temporary: &temporary, name };
+        let published = write_key(&unnamed, key).and_then(|()| publish(&publication, Ways::Native));
+        if !matches!(published, Ok(Published::Created)) {
+            // Best effort: nothing is sealed with it yet.
+            let _ = fs::remove_file(&unnamed);
         }
-        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(key_file)?;
-        file.write_all(key.to_file_text().as_bytes())?;
-        file.sync_all()?;
-        key_file.parent().map_or(Ok(()), |folder| fs::File::open(folder)?.sync_all())
+        match published? {
+            Published::Created => sync_folder(folder.as_fd(), Ways::Native),
+            Published::Exists => Err(io::ErrorKind::AlreadyExists.into()),
+        }
     };
     write().map_err(|source| LocationError::KeyNotCreated { key_file: key_file.to_owned(), source })
+}
+
+fn write_key(path: &Path, key: &FileKey) -> io::Result<()> {
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(key.to_file_text().as_bytes())?;
+    sync_file(file.as_fd(), Ways::Native)
 }
 
 #[cfg(test)]

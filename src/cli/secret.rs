@@ -52,6 +52,8 @@ pub enum SecretSource {
     Variable,
     /// A key file.
     KeyFile(PathBuf),
+    /// `--insecure-no-password` alone: the empty password.
+    Nothing,
     /// A question on the terminal.
     Prompt,
 }
@@ -134,7 +136,8 @@ impl From<SecretError> for Failure {
 
 impl SecretSource {
     /// The first that is given: flags, then variables, then files; and in each command, file, descriptor, variable, key.
-    pub fn choose(settings: &Settings, environment: &Environment) -> Self {
+    /// An empty password that the user allowed is the last of the flags, so it comes before every variable.
+    pub fn choose(settings: &Settings, environment: &Environment, empty: EmptyPassword) -> Self {
         type Layer = fn(&Origin) -> bool;
         let flags: Layer = |origin| matches!(origin, Origin::Flag(_));
         let variables: Layer = |origin| matches!(origin, Origin::Variable(_));
@@ -155,6 +158,9 @@ impl SecretSource {
             }
             if let Some(path) = settings.path("key-file").filter(|_| has("key-file")) {
                 return Self::KeyFile(path.to_owned());
+            }
+            if empty == EmptyPassword::Allowed {
+                return Self::Nothing;
             }
         }
         Self::Prompt
@@ -206,7 +212,7 @@ impl SecretSource {
                 let unusable = || SecretError::Unusable { place: self.to_string(), reason: "it is not UTF-8" };
                 Ok(Zeroizing::new(value.ok_or_else(unusable)?.to_owned()))
             }
-            Self::KeyFile(_) | Self::Prompt => Ok(Zeroizing::default()),
+            Self::KeyFile(_) | Self::Nothing | Self::Prompt => Ok(Zeroizing::default()),
         }
     }
 }
@@ -219,6 +225,7 @@ impl fmt::Display for SecretSource {
             Self::Descriptor(number) => write!(f, "descriptor {number}"),
             Self::Variable => f.write_str("SNAP_PASSWORD"),
             Self::KeyFile(path) => write!(f, "the key file {}", path.display()),
+            Self::Nothing => f.write_str("--insecure-no-password"),
             Self::Prompt => f.write_str("the terminal"),
         }
     }

@@ -48,7 +48,7 @@ impl Repository {
         Ok(damaged)
     }
 
-    fn inspect_config(&self, name: &ObjectName) -> Result<(), RepositoryError> {
+    pub(super) fn inspect_config(&self, name: &ObjectName) -> Result<(), RepositoryError> {
         let damaged = |reason: String| RepositoryError::ObjectDamaged { name: name.clone(), reason };
         let bytes = self.storage().get(name, ByteRange::All)?;
         let config = UnverifiedConfig::parse(&bytes).and_then(|config| config.verify(&self.keys().config));
@@ -73,7 +73,7 @@ impl Repository {
         }
     }
 
-    fn inspect_slot(&self, name: &ObjectName) -> Result<(), RepositoryError> {
+    pub(super) fn inspect_slot(&self, name: &ObjectName) -> Result<(), RepositoryError> {
         match KeySlot::parse_document(&self.storage().get(name, ByteRange::All)?) {
             // A kind or version of a newer program is not damage.
             Ok(_) | Err(KeyError::NewerVersion { .. } | KeyError::UnknownKind { .. }) => Ok(()),

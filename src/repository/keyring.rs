@@ -81,7 +81,9 @@ impl Repository {
         // The copy goes first: while the first is there, the slot is whole.
         let [first, copy] = slot_names(id);
         self.storage.delete(&copy)?;
-        Ok(self.storage.delete(&first)?)
+        self.storage.delete(&first)?;
+        // A writer that mends pairs may have put it back meanwhile.
+        Ok(self.storage.delete(&copy)?)
     }
 }
 

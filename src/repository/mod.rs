@@ -24,6 +24,7 @@ mod frame;
 pub mod index;
 mod inspect;
 pub mod keyring;
+mod mend;
 mod object;
 pub mod pack;
 mod pack_writer;

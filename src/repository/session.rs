@@ -126,6 +126,8 @@ impl Session {
         if mode == Mode::Write {
             let document = serde_json::to_vec(mark).expect("because a mark is plain data");
             let _created = repository.put_object(&ObjectName::session(&id), &document)?;
+            // Best effort: a writer may lack the right, and what is not mended is still reported by `check`.
+            let _ = repository.mend_pairs();
         }
         repository.refuse_generations()?;
         if mode == Mode::Write {

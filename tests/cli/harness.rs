@@ -71,7 +71,8 @@ impl Machine {
 }
 
 impl Ran {
-    fn of(output: &Output) -> Self {
+    /// What a finished run said.
+    pub(crate) fn of(output: &Output) -> Self {
         Self {
             code: output.status.code().expect("no signal ended it"),
             stdout: String::from_utf8(output.stdout.clone()).expect("stdout is UTF-8"),

@@ -60,3 +60,21 @@ fn without_a_terminal_nobody_is_asked() {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.code() == Some(12) && said.contains("\nhint: set SNAP_PASSWORD_COMMAND"), "{said}");
 }
+
+#[test]
+fn no_password_means_the_empty_one_whatever_the_variables_say() {
+    let machine = Machine::new();
+    let variables = [("SNAP_PASSWORD", CANARY)];
+    machine.snap_with(&["init", "-r", "r", "--insecure-no-password"], &variables).expect_code(0);
+    machine.snap(&["snapshots", "-r", "r", "--insecure-no-password"]).expect_code(0);
+    machine.snap_with(&["snapshots", "-r", "r"], &variables).expect_code(12);
+}
+
+#[test]
+fn an_empty_password_is_taken_only_when_asked_for() {
+    let machine = Machine::new();
+    machine.snap_with(&["init", "-r", "r"], &[("SNAP_PASSWORD", "")]).expect_code(12);
+    Machine::write(&machine.work("empty"), "");
+    machine.snap(&["init", "-r", "r", "--password-file", "empty"]).expect_code(12);
+    machine.snap(&["init", "-r", "r", "--password-file", "empty", "--insecure-no-password"]).expect_code(0);
+}

@@ -95,7 +95,8 @@ fn a_session_with_a_writer_that_was_not_flushed_is_not_committed() {
 
 #[test]
 fn a_cell_that_is_taken_means_revoked() {
-    let (repository, _) = fresh(Arc::new(MemoryStorage::new()));
+    let storage = Arc::new(MemoryStorage::new());
+    let (repository, _) = fresh(storage);
     let session = begin(&repository);
     // Whoever closes the session first decides; here another process under the same id.
     session.close().expect("closed");

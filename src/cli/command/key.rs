@@ -126,7 +126,7 @@ pub struct NewSecret {
     /// File that holds the new password
     #[arg(long, value_name = "FILE")]
     pub new_password_file: Option<PathBuf>,
-    /// Key file to make and add
+    /// Key file to add; it is made where there is none
     #[arg(long, value_name = "FILE")]
     pub new_key_file: Option<PathBuf>,
 }
@@ -183,6 +183,7 @@ fn list(context: &Context) -> Result<ExitStatus, Failure> {
 
 fn add(context: &Context, label: &str, new: &NewSecret) -> Result<ExitStatus, Failure> {
     let repository = repository::open(context)?;
+    repository.mend_pairs()?;
     let id = add_slot(context, &repository, label, new)?;
     context.output.line(&format!("added the key slot {}", short(&id)))?;
     context.output.document(json!({ "added": id }))?;
@@ -192,10 +193,16 @@ fn add(context: &Context, label: &str, new: &NewSecret) -> Result<ExitStatus, Fa
 fn add_slot(context: &Context, repository: &Repository, label: &str, new: &NewSecret) -> Result<SlotId, Failure> {
     let opener = match (&new.new_key_file, &new.new_password_file) {
         (Some(path), _) => {
-            let key = FileKey::generate();
-            // The key is on disk before anything opens with it.
-            create_key_file(&context.environment.current_folder.join(path), &key)?;
-            Opener::Key(Arc::new(key))
+            let path = context.environment.current_folder.join(path);
+            if path.exists() {
+                // Made for another repository, or by a run that died before it added the slot.
+                opener_of_secret(&SecretSource::KeyFile(path).read(&context.environment, context.empty_password())?)?
+            } else {
+                let key = FileKey::generate();
+                // The key is on disk before anything opens with it.
+                create_key_file(&path, &key)?;
+                Opener::Key(Arc::new(key))
+            }
         }
         (None, password_file) => {
             let place = |path: &PathBuf| SecretSource::File(context.environment.current_folder.join(path));

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crossbeam_channel::Sender;
+use rustix::fs::{AtFlags, statat};
 
 use crate::entry::{Content, Entry, EntryKind, EntryPath, Metadata, Piece};
 use crate::operation::backup::error_chain;
@@ -14,9 +15,10 @@ use crate::operation::restore::select::{Part, Spelling, split};
 use crate::operation::restore::walk::{Walk, Walked};
 use crate::operation::restore::window::{GoesTo, Link, Planned, SharedFile, Thing, Window, ordinal};
 use crate::operation::restore::{Context, RestoreMode};
+use crate::operation::target::directory::Directory;
 use crate::operation::target::error::TargetError;
 use crate::operation::target::escape::Kept;
-use crate::operation::target::{Decision, Overwrite, Target};
+use crate::operation::target::{Decision, KeepReason, Overwrite, Target};
 use crate::tree::cursor::Cursor;
 use crate::tree::list::PieceIter;
 
@@ -147,11 +149,9 @@ impl<'p, 'c, 't> Planner<'p, 'c, 't> {
 
     /// Where the first of the entry's group of hard links goes, if that is another entry that is restored.
     fn first_of_group(&mut self, part: &Part<'_>, planned: &Planned) -> Option<Vec<u8>> {
-        let Metadata::Posix(posix) = &planned.entry.metadata else { return None };
-        let first = posix.link_to.as_ref().filter(|first| **first != planned.entry.path)?;
-        if part.holds(first.as_bytes()) && self.context.selection.selects(part, first.as_bytes()) {
-            let as_entry = Entry { path: first.clone(), ..bare(&planned.entry) };
-            return Some(part.place(&as_entry, Spelling::AsItIs));
+        let first = group_of(&planned.entry)?;
+        if let Some(place) = self.restored_first(part, planned) {
+            return Some(place);
         }
         let group = (planned.part, first.clone());
         if let Some(first) = self.firsts.get(&group) {
@@ -161,6 +161,27 @@ impl<'p, 'c, 't> Planner<'p, 'c, 't> {
             self.firsts.insert(group, part.place(&planned.entry, planned.spelling));
         }
         None
+    }
+
+    /// Where the first name of the entry's group goes, if the entry is another of its names and that one is restored.
+    fn restored_first(&self, part: &Part<'_>, planned: &Planned) -> Option<Vec<u8>> {
+        let first = group_of(&planned.entry)?;
+        let restored = part.holds(first.as_bytes()) && self.context.selection.selects(part, first.as_bytes());
+        let as_entry = || Entry { path: first.clone(), ..bare(&planned.entry) };
+        restored.then(|| part.place(&as_entry(), Spelling::AsItIs))
+    }
+
+    /// Whether what stands under a further name of a file is still that file: a first name that is, or will be, written
+    /// anew is another one.
+    fn is_still_linked(&self, part: &Part<'_>, planned: &Planned, stands: (&Directory, &[u8])) -> bool {
+        let (Some(target), Some(first)) = (self.target, self.restored_first(part, planned)) else { return true };
+        let (folder, name) = split(&first);
+        let Ok(folder) = target.existing_directory(folder) else { return false };
+        let stays = matches!(target.decide(&folder, name, &planned.entry), Ok(Decision::Keep(_)));
+        let file = |(folder, name): (&Directory, &[u8])| {
+            statat(folder, name, AtFlags::SYMLINK_NOFOLLOW).ok().map(|status| (status.st_dev, status.st_ino))
+        };
+        stays && file(stands) == file((&folder, name))
     }
 
     /// An object yields its name to a folder of that name, whether or not that is restored too.
@@ -192,7 +213,12 @@ impl<'p, 'c, 't> Planner<'p, 'c, 't> {
         match target.existing_directory(folder) {
             Ok(directory) => {
                 // What cannot be told here is told when it is written.
-                matches!(target.decide(&directory, name, &planned.entry), Ok(Decision::Keep(_)))
+                match target.decide(&directory, name, &planned.entry) {
+                    Ok(Decision::Keep(KeepReason::Unchanged)) => {
+                        self.is_still_linked(part, planned, (&directory, name))
+                    }
+                    decision => matches!(decision, Ok(Decision::Keep(_))),
+                }
             }
             Err(TargetError::System { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
                 self.absent = Some(folder.to_vec());
@@ -225,6 +251,12 @@ pub(super) fn has_content(kind: &EntryKind) -> bool {
 
 fn is_at_or_beneath(path: &[u8], folder: &[u8]) -> bool {
     path.strip_prefix(folder).is_some_and(|rest| folder.is_empty() || rest.is_empty() || rest[0] == b'/')
+}
+
+/// The first path of the group of hard links that the entry is a further member of.
+fn group_of(entry: &Entry) -> Option<&EntryPath> {
+    let Metadata::Posix(posix) = &entry.metadata else { return None };
+    posix.link_to.as_ref().filter(|first| **first != entry.path)
 }
 
 /// The entry without what takes room.
