@@ -67,7 +67,7 @@ impl Config {
             frame_size: 1 << 20,
             pack_size: 8 << 20,
             page_pack_size: 4 << 20,
-            page_entries: 64,
+            page_entries: 512,
         }
     }
 
