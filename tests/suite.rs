@@ -2,9 +2,11 @@
 
 mod cli;
 mod codec;
+mod fuzz;
 mod hostile;
 mod local;
 mod reader;
+mod state;
 mod storage;
 mod target;
 mod tidy;

@@ -4,14 +4,14 @@
 
 use rayon::prelude::*;
 
-use crate::codec::key::slot::{KeyError, KeySlot};
-use crate::repository::Repository;
-use crate::repository::config::UnverifiedConfig;
+use crate::codec::key::slot::{DOCUMENT_SIZE_MAX, KeyError, KeySlot};
+use crate::repository::config::{SIZE_MAX as CONFIG_SIZE_MAX, UnverifiedConfig};
 use crate::repository::error::RepositoryError;
 use crate::repository::index::DeltaSource;
 use crate::repository::keyring::{slot_ids, slot_names};
+use crate::repository::{Repository, get_at_most};
+use crate::storage::StorageErrorKind;
 use crate::storage::name::{ObjectName, Prefix};
-use crate::storage::{ByteRange, StorageErrorKind};
 
 impl Repository {
     /// What of config, key slots and index deltas is damaged or missing. All of it can be made again from what is left,
@@ -38,7 +38,7 @@ impl Repository {
 
     fn inspect_config(&self, name: &ObjectName) -> Result<(), RepositoryError> {
         let damaged = |reason: String| RepositoryError::ObjectDamaged { name: name.clone(), reason };
-        let bytes = self.storage().get(name, ByteRange::All)?;
+        let bytes = get_at_most(self.storage().as_ref(), name, CONFIG_SIZE_MAX as u64)?;
         let config = UnverifiedConfig::parse(&bytes).and_then(|config| config.verify(&self.keys().config));
         match config {
             Ok(config) if config == *self.config() => Ok(()),
@@ -48,7 +48,7 @@ impl Repository {
     }
 
     fn inspect_slot(&self, name: &ObjectName) -> Result<(), RepositoryError> {
-        match KeySlot::parse_document(&self.storage().get(name, ByteRange::All)?) {
+        match KeySlot::parse_document(&get_at_most(self.storage().as_ref(), name, DOCUMENT_SIZE_MAX as u64)?) {
             // A kind or version of a newer program is not damage.
             Ok(_) | Err(KeyError::NewerVersion { .. } | KeyError::UnknownKind { .. }) => Ok(()),
             Err(error) => Err(RepositoryError::ObjectDamaged { name: name.clone(), reason: error.to_string() }),

@@ -10,7 +10,6 @@ use bytes::Bytes;
 
 use crate::codec::hash::{keyed, pack_id};
 use crate::id::{ChunkId, PackId, PageId};
-use crate::repository::Repository;
 use crate::repository::error::RepositoryError;
 use crate::repository::frame::FrameOpener;
 use crate::repository::index::delta::{PackRecord, decode_delta};
@@ -21,6 +20,7 @@ use crate::repository::pack::{
     FOOTER_SIZE, HEADER_SIZE, PACK_SIZE_MAX, PackFooter, PackHeader, PackKeys, PackKind, TRAILER_SIZE_MAX, count,
     open_trailer,
 };
+use crate::repository::{Repository, get_at_most};
 use crate::storage::name::{ObjectName, Prefix};
 use crate::storage::{ByteRange, StorageErrorKind};
 
@@ -48,7 +48,7 @@ impl Repository {
         let header = self.storage.get(&name, ByteRange::From { offset: 0, length: HEADER_SIZE as u64 })?;
         let header = PackHeader::decode(&header).map_err(damaged)?;
         let mut tail = self.storage.get(&name, ByteRange::Suffix(TAIL_SIZE.min(size)))?;
-        let footer = PackFooter::decode(&tail[tail.len() - FOOTER_SIZE..]).map_err(damaged)?;
+        let footer = PackFooter::decode(&tail[tail.len().saturating_sub(FOOTER_SIZE)..]).map_err(damaged)?;
         let trailer_length = footer.trailer_length as usize;
         let wanted = trailer_length + FOOTER_SIZE;
         if trailer_length > TRAILER_SIZE_MAX || (wanted + HEADER_SIZE) as u64 > size {
@@ -57,7 +57,9 @@ impl Repository {
         if wanted > tail.len() {
             tail = self.storage.get(&name, ByteRange::Suffix(wanted as u64))?;
         }
-        let trailer = &tail[tail.len() - wanted..tail.len() - FOOTER_SIZE];
+        let shorter = || damaged("it became shorter while it was read".to_owned());
+        let start = tail.len().checked_sub(wanted).ok_or_else(shorter)?;
+        let trailer = &tail[start..tail.len() - FOOTER_SIZE];
         if crc32c::crc32c(trailer) != footer.trailer_checksum {
             return Err(damaged("its directory does not match its checksum".to_owned()));
         }
@@ -72,7 +74,7 @@ impl Repository {
     /// Reads a whole pack and proves every byte of it: name, directory, each frame, each chunk.
     pub fn verify_pack(&self, pack: &PackId) -> Result<PackRecord, RepositoryError> {
         let damaged = |reason: String| RepositoryError::PackDamaged { pack: *pack, reason };
-        let bytes = self.storage.get(&ObjectName::pack(pack), ByteRange::All)?;
+        let bytes = get_at_most(self.storage.as_ref(), &ObjectName::pack(pack), PACK_SIZE_MAX)?;
         let named = pack_id(&bytes) == *pack;
         let record = self.read_directory(pack, bytes.len() as u64)?;
         let keys = record.header.keys(&self.keys, self.config.id);

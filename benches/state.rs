@@ -1,0 +1,29 @@
+//! More histories than the suite plays: `cargo bench --bench state -- SEQUENCES [SEED]`.
+//!
+//! Seeds go up from SEED; the first failure ends it and names its seed.
+#![expect(clippy::print_stdout, reason = "a command prints")]
+
+#[path = "../tests/state/edit.rs"]
+mod edit;
+#[path = "../tests/state/machine.rs"]
+mod machine;
+#[path = "../tests/state/picture.rs"]
+mod picture;
+
+use std::time::Instant;
+
+const STEPS: usize = 12;
+
+fn main() {
+    let mut arguments = std::env::args().skip(1).filter(|argument| !argument.starts_with("--"));
+    let mut number = || arguments.next().map(|text| text.parse::<u64>().expect("a number"));
+    let (Some(sequences), seed) = (number(), number().unwrap_or(0)) else { return };
+    let started = Instant::now();
+    for seed in seed..seed + sequences {
+        if let Err(failure) = machine::run(seed, STEPS) {
+            println!("seed {seed}: {failure}");
+            std::process::exit(1);
+        }
+    }
+    println!("{sequences} sequences of {STEPS} steps in {:.1} s", started.elapsed().as_secs_f64());
+}
