@@ -2,10 +2,14 @@
 
 mod cli;
 mod codec;
+mod damage;
 mod fuzz;
 mod hostile;
 mod local;
+mod query;
 mod reader;
+mod repository;
+mod restore;
 mod state;
 mod storage;
 mod target;

@@ -63,12 +63,6 @@ impl Failure {
     pub fn interrupted(status: ExitStatus) -> Self {
         Self::new(status, "interrupted").with_hint("what was done is kept; run the same command again to go on")
     }
-
-    /// The command exists, its operation does not yet.
-    pub(crate) fn not_wired(command: &str) -> Self {
-        Self::new(ExitStatus::Failed, format!("`snap {command}` is not wired to its operation yet"))
-    }
-
     /// Adds the way out.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {

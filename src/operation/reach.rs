@@ -330,6 +330,7 @@ impl Place {
 }
 
 /// What stands above a tree page says of it; a root has no level to keep.
+#[derive(Clone, Copy)]
 struct Expected<'e> {
     link: &'e PageLink,
     level: Option<u8>,
@@ -337,6 +338,7 @@ struct Expected<'e> {
 }
 
 /// What stands above a list page says of it, and where its bytes begin.
+#[derive(Clone, Copy)]
 struct Stretch {
     link: ListLink,
     level: Option<u8>,

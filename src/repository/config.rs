@@ -65,7 +65,7 @@ impl Config {
             features: Features::default(),
             chunker: ChunkerParameters::default(),
             frame_size: 1 << 20,
-            pack_size: 16 << 20,
+            pack_size: 8 << 20,
             page_pack_size: 4 << 20,
             page_entries: 512,
         }

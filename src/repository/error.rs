@@ -5,8 +5,8 @@ use thiserror::Error;
 use crate::codec::compress::CompressError;
 use crate::codec::key::slot::KeyError;
 use crate::id::PackId;
-use crate::storage::StorageError;
 use crate::storage::name::ObjectName;
+use crate::storage::{StorageError, StorageErrorKind};
 
 /// Why a repository could not be opened, read or written.
 #[derive(Debug, Error)]
@@ -112,4 +112,22 @@ pub enum RepositoryError {
     /// A writer's thread ended before its work.
     #[error("an upload thread stopped early")]
     UploadStopped,
+}
+
+impl RepositoryError {
+    /// Whether it says that this one object is lost, as against storage that does not answer or refuses: then the others are
+    /// read all the same. An object whose header speaks of a newer version belongs here too, as `config` would say so first.
+    pub(crate) fn is_damage(&self) -> bool {
+        match self {
+            Self::ObjectDamaged { .. } | Self::PackDamaged { .. } | Self::NewerFormat { .. } => true,
+            Self::Storage(error) => matches!(
+                error.kind,
+                StorageErrorKind::NotFound
+                    | StorageErrorKind::Corrupt
+                    | StorageErrorKind::OutOfRange
+                    | StorageErrorKind::Other
+            ),
+            _ => false,
+        }
+    }
 }

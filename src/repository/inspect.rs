@@ -14,17 +14,19 @@ use crate::storage::StorageErrorKind;
 use crate::storage::name::{ObjectName, Prefix};
 
 impl Repository {
-    /// What of config, key slots and index deltas is damaged or missing. All of it can be made again from what is left,
-    /// or this repository would not be open.
+    /// What of config, key slots, index deltas, session and forget marks is damaged or missing. Nothing is lost by it: it
+    /// can be made again from what is left, or only its name counts.
     pub fn inspect(&self) -> Result<Vec<RepositoryError>, RepositoryError> {
         let mut damaged = Vec::new();
         for name in [ObjectName::config(), ObjectName::config_copy()] {
             keep(&mut damaged, self.inspect_config(&name))?;
         }
         for id in slot_ids(self.storage().as_ref())? {
-            for name in slot_names(&id) {
-                keep(&mut damaged, self.inspect_slot(&name))?;
+            let names = slot_names(&id);
+            for name in &names {
+                keep(&mut damaged, self.inspect_slot(name))?;
             }
+            keep(&mut damaged, self.compare_slots(&names))?;
         }
         let objects = self.storage().list(&Prefix::Index)?;
         let deltas: Vec<&ObjectName> =
@@ -32,6 +34,15 @@ impl Repository {
         let read: Vec<_> = deltas.par_iter().map(|name| self.packs_of(name.as_str()).map(drop)).collect();
         for result in read {
             keep(&mut damaged, result)?;
+        }
+        for mark in self.storage().list(&Prefix::Sessions)? {
+            keep(&mut damaged, self.read_document(&mark.name).map(drop))?;
+        }
+        for mark in self.storage().list(&Prefix::Forgets)? {
+            keep(&mut damaged, self.read_document(&mark.name).map(drop))?;
+            if let Some(forgotten) = mark.name.forget_mark_id() {
+                keep(&mut damaged, self.read_cell(forgotten).map(drop))?;
+            }
         }
         Ok(damaged)
     }
@@ -44,6 +55,20 @@ impl Repository {
             Ok(config) if config == *self.config() => Ok(()),
             Ok(_) => Err(damaged("it is not the same as the other copy".to_owned())),
             Err(error) => Err(damaged(error.to_string())),
+        }
+    }
+
+    /// Both may be whole, and one of them be another slot's.
+    fn compare_slots(&self, [first, copy]: &[ObjectName; 2]) -> Result<(), RepositoryError> {
+        let read = |name| get_at_most(self.storage().as_ref(), name, CONFIG_SIZE_MAX as u64);
+        match (read(first), read(copy)) {
+            (Ok(one), Ok(other))
+                if one != other && [&one, &other].iter().all(|slot| KeySlot::parse_document(slot).is_ok()) =>
+            {
+                let reason = "it is not the same as its copy".to_owned();
+                Err(RepositoryError::ObjectDamaged { name: first.clone(), reason })
+            }
+            _ => Ok(()),
         }
     }
 

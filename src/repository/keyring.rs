@@ -48,6 +48,7 @@ pub struct SlotSummary {
 impl Repository {
     /// Adds a slot that `opener` opens.
     pub fn add_key(&self, opener: &Opener, label: &str, created: jiff::Timestamp) -> Result<SlotId, RepositoryError> {
+        self.refuse_generations()?;
         let id = SlotId(random_bytes()?);
         let source = opener.source();
         let slot = KeySlot::create(id, self.config.id, source, label, created, KdfCost::default(), &self.roots)?;
@@ -72,6 +73,7 @@ impl Repository {
 
     /// Removes a slot; the last one that can be read stays, or nothing would ever open the repository again.
     pub fn remove_key(&self, id: &SlotId) -> Result<(), RepositoryError> {
+        self.refuse_generations()?;
         let slots = self.key_slots()?;
         if !slots.iter().any(|slot| slot.id != *id && slot.slot.is_some()) {
             return Err(RepositoryError::LastKey);
@@ -92,27 +94,58 @@ pub(super) fn unlock(
 ) -> Result<(SlotId, Vec<RootSecret>), RepositoryError> {
     let ids = slot_ids(storage)?;
     let slots = ids.len();
-    let mut unreadable = None;
-    let mut tried = 0;
+    let mut trial = Trial { repository, opener, refused: 0, unreadable: None };
+    let mut not_opened = Vec::new();
     for id in ids {
-        let slot = match read_slot(storage, &id, notices) {
-            Ok(slot) => slot,
-            Err(error @ RepositoryError::Storage(_)) => return Err(error),
-            Err(error) => {
-                unreadable = Some(error);
-                continue;
+        match read_slot(storage, &id, notices) {
+            Ok(slot) => match trial.open(&id, &slot)? {
+                Some(roots) => return Ok((id, roots)),
+                None => not_opened.push((id, slot)),
+            },
+            // Another slot may still open.
+            Err(error) if error.is_damage() || matches!(error, RepositoryError::Key(_)) => {
+                trial.unreadable = Some(error);
             }
-        };
-        match slot.unlock(&id, &repository, opener.source()) {
-            Ok(roots) => return Ok((id, roots)),
-            Err(KeyError::WrongSecret { .. } | KeyError::OtherKind { .. }) => tried += 1,
-            Err(error @ KeyError::Memory { .. }) => return Err(error.into()),
-            Err(error) => unreadable = Some(error.into()),
+            Err(error) => return Err(error),
         }
     }
-    match unreadable {
-        Some(error) if tried == 0 => Err(RepositoryError::KeysDamaged { slots, reason: error.to_string() }),
+    // A slot may be whole and yet not the one that belongs under this name: then its copy differs.
+    for (id, slot) in not_opened {
+        let [_, copy] = slot_names(&id);
+        match parse_slot(storage, &copy) {
+            Ok(copy) if copy != slot => {
+                if let Some(roots) = trial.open(&id, &copy)? {
+                    notices.push(KeyError::Damaged { reason: "it is not the same as its copy" }.into());
+                    return Ok((id, roots));
+                }
+            }
+            _ => {}
+        }
+    }
+    match trial.unreadable {
+        Some(error) if trial.refused == 0 => Err(RepositoryError::KeysDamaged { slots, reason: error.to_string() }),
         _ => Err(RepositoryError::WrongSecret { slots, location: storage.to_string() }),
+    }
+}
+
+/// A secret tried on slot after slot.
+struct Trial<'t> {
+    repository: RepositoryId,
+    opener: &'t Opener,
+    /// Whole slots that it does not open.
+    refused: usize,
+    unreadable: Option<RepositoryError>,
+}
+
+impl Trial<'_> {
+    fn open(&mut self, id: &SlotId, slot: &KeySlot) -> Result<Option<Vec<RootSecret>>, RepositoryError> {
+        match slot.unlock(id, &self.repository, self.opener.source()) {
+            Ok(roots) => return Ok(Some(roots)),
+            Err(KeyError::WrongSecret { .. } | KeyError::OtherKind { .. }) => self.refused += 1,
+            Err(error @ KeyError::Memory { .. }) => return Err(error.into()),
+            Err(error) => self.unreadable = Some(error.into()),
+        }
+        Ok(None)
     }
 }
 
@@ -128,13 +161,10 @@ fn read_slot(
     id: &SlotId,
     notices: &mut Vec<RepositoryError>,
 ) -> Result<KeySlot, RepositoryError> {
-    let read = |name: &ObjectName| -> Result<KeySlot, RepositoryError> {
-        Ok(KeySlot::parse_document(&get_at_most(storage, name, DOCUMENT_SIZE_MAX as u64)?)?)
-    };
     let [first, copy] = slot_names(id);
-    match read(&first) {
+    match parse_slot(storage, &first) {
         Ok(slot) => Ok(slot),
-        Err(error) => match read(&copy) {
+        Err(error) => match parse_slot(storage, &copy) {
             Ok(slot) => {
                 notices.push(error);
                 Ok(slot)
@@ -142,6 +172,10 @@ fn read_slot(
             Err(_) => Err(error),
         },
     }
+}
+
+fn parse_slot(storage: &dyn Storage, name: &ObjectName) -> Result<KeySlot, RepositoryError> {
+    Ok(KeySlot::parse_document(&get_at_most(storage, name, DOCUMENT_SIZE_MAX as u64)?)?)
 }
 
 pub(super) fn slot_names(id: &SlotId) -> [ObjectName; 2] {

@@ -242,6 +242,8 @@ fn read_config(storage: &dyn Storage) -> Result<(UnverifiedConfig, Vec<Repositor
             (RepositoryError::Storage(one), RepositoryError::Storage(other)) if both_missing(&one, &other) => {
                 RepositoryError::NoRepository { location: storage.to_string() }
             }
+            // One gone and the other damaged: the damage says more.
+            (RepositoryError::Storage(one), second) if one.kind == StorageErrorKind::NotFound => second,
             (first, _) => first,
         }),
     }

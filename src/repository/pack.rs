@@ -177,10 +177,14 @@ pub struct PackDirectory {
 }
 
 impl PackDirectory {
+    /// Bytes of the trailer's plaintext.
+    pub fn encoded_length(&self) -> usize {
+        8 + self.frames.len() * FRAME_RECORD_SIZE + self.ids.len() * CHUNK_RECORD_SIZE
+    }
+
     /// The trailer's plaintext.
     pub fn encode(&self) -> Vec<u8> {
-        let size = 8 + self.frames.len() * FRAME_RECORD_SIZE + self.ids.len() * CHUNK_RECORD_SIZE;
-        let mut bytes = Vec::with_capacity(size);
+        let mut bytes = Vec::with_capacity(self.encoded_length());
         bytes.extend_from_slice(&count(self.frames.len()).to_le_bytes());
         bytes.extend_from_slice(&count(self.ids.len()).to_le_bytes());
         for frame in &self.frames {

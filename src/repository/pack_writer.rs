@@ -162,7 +162,8 @@ impl<'k> PackWriter<'k> {
             PackKind::Data => self.sizes.data_pack,
             PackKind::Pages => self.sizes.page_pack,
         };
-        if self.pack.as_ref().is_some_and(|pack| pack.bytes.len() >= target) {
+        // The directory counts, or many tiny chunks that compress well would make one larger than any may be.
+        if self.pack.as_ref().is_some_and(|pack| pack.bytes.len() + pack.directory.encoded_length() >= target) {
             return Ok(self.pack.take().map(|pack| pack.close(Closing::Full)));
         }
         Ok(None)

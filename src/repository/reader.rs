@@ -3,8 +3,8 @@
 //! A chunk that cannot be read from one pack is looked for in every other that has a copy. Frames of pages are kept
 //! in a small cache, since neighbours are read together.
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::Mutex;
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::{Mutex, OnceLock};
 
 use bytes::Bytes;
 
@@ -21,8 +21,8 @@ use crate::repository::pack::{
     open_trailer,
 };
 use crate::repository::{Repository, get_at_most};
+use crate::storage::ByteRange;
 use crate::storage::name::{ObjectName, Prefix};
-use crate::storage::{ByteRange, StorageErrorKind};
 
 /// Bytes of decompressed frames that are kept.
 const CACHE_SIZE_MAX: usize = 12 << 20;
@@ -38,6 +38,19 @@ impl Repository {
         Index::open(&names, self, self.cache())
     }
 
+    /// The index, and beside it what is in packs that no delta names: for those who must not miss a chunk because a
+    /// delta was deleted.
+    pub fn whole_index(&self) -> Result<(Index, Vec<RepositoryError>), RepositoryError> {
+        let (mut index, damaged) = self.index()?;
+        if damaged.is_empty() {
+            let beside = self.packs_beside(&index)?;
+            if !beside.is_empty() {
+                index.adopt(&beside)?;
+            }
+        }
+        Ok((index, damaged))
+    }
+
     /// Reads a pack's header and directory from storage, as is needed where no index names it.
     pub fn read_directory(&self, pack: &PackId, size: u64) -> Result<PackRecord, RepositoryError> {
         let name = ObjectName::pack(pack);
@@ -48,7 +61,9 @@ impl Repository {
         let header = self.storage.get(&name, ByteRange::From { offset: 0, length: HEADER_SIZE as u64 })?;
         let header = PackHeader::decode(&header).map_err(damaged)?;
         let mut tail = self.storage.get(&name, ByteRange::Suffix(TAIL_SIZE.min(size)))?;
-        let footer = PackFooter::decode(&tail[tail.len().saturating_sub(FOOTER_SIZE)..]).map_err(damaged)?;
+        let cut_short = || damaged("it is shorter than storage said".to_owned());
+        let footer_at = tail.len().checked_sub(FOOTER_SIZE).ok_or_else(cut_short)?;
+        let footer = PackFooter::decode(&tail[footer_at..]).map_err(damaged)?;
         let trailer_length = footer.trailer_length as usize;
         let wanted = trailer_length + FOOTER_SIZE;
         if trailer_length > TRAILER_SIZE_MAX || (wanted + HEADER_SIZE) as u64 > size {
@@ -57,9 +72,8 @@ impl Repository {
         if wanted > tail.len() {
             tail = self.storage.get(&name, ByteRange::Suffix(wanted as u64))?;
         }
-        let shorter = || damaged("it became shorter while it was read".to_owned());
-        let start = tail.len().checked_sub(wanted).ok_or_else(shorter)?;
-        let trailer = &tail[start..tail.len() - FOOTER_SIZE];
+        let trailer_at = tail.len().checked_sub(wanted).ok_or_else(cut_short)?;
+        let trailer = &tail[trailer_at..tail.len() - FOOTER_SIZE];
         if crc32c::crc32c(trailer) != footer.trailer_checksum {
             return Err(damaged("its directory does not match its checksum".to_owned()));
         }
@@ -95,6 +109,12 @@ impl Repository {
         if named { Ok(record) } else { Err(damaged("its bytes do not hash to its name".to_owned())) }
     }
 
+    /// The packs on storage and their sizes.
+    pub(super) fn stored_packs(&self) -> Result<HashMap<PackId, u64>, RepositoryError> {
+        let objects = self.storage.list(&Prefix::Packs)?;
+        Ok(objects.iter().filter_map(|object| Some((object.name.pack_id()?, object.size))).collect())
+    }
+
     /// Reads stored bytes of a pack.
     fn read_pack_range(&self, pack: &PackId, offset: u64, length: u64) -> Result<Bytes, RepositoryError> {
         Ok(self.storage.get(&ObjectName::pack(pack), ByteRange::From { offset, length })?)
@@ -108,14 +128,16 @@ impl DeltaSource for Repository {
         decode_delta(&plain).map_err(|reason| RepositoryError::ObjectDamaged { name, reason })
     }
 
-    fn packs_beside(&self, named: &dyn Fn(&PackId) -> bool) -> Result<Vec<PackRecord>, RepositoryError> {
+    fn packs_beside(&self, index: &Index) -> Result<Vec<PackRecord>, RepositoryError> {
+        let named: HashSet<PackId> = index.packs().map(|pack| pack.id).collect();
         let mut records = Vec::new();
-        for object in self.storage.list(&Prefix::Packs)? {
-            let Some(pack) = object.name.pack_id().filter(|pack| !named(pack)) else { continue };
-            match self.read_directory(&pack, object.size) {
+        for (pack, size) in self.stored_packs()? {
+            if named.contains(&pack) {
+                continue;
+            }
+            match self.read_directory(&pack, size) {
                 Ok(record) => records.push(record),
-                Err(RepositoryError::PackDamaged { .. }) => {}
-                Err(RepositoryError::Storage(error)) if error.kind == StorageErrorKind::NotFound => {}
+                Err(error) if error.is_damage() => {}
                 Err(error) => return Err(error),
             }
         }
@@ -181,12 +203,13 @@ pub struct Reader<'r> {
     index: &'r Index,
     frames: Mutex<FrameCache>,
     decoders: Mutex<Vec<FrameReader<'r>>>,
+    beside: OnceLock<Index>,
 }
 
 impl<'r> Reader<'r> {
     /// A reader of what `index` knows.
     pub fn new(repository: &'r Repository, index: &'r Index) -> Self {
-        Self { repository, index, frames: Mutex::default(), decoders: Mutex::default() }
+        Self { repository, index, frames: Mutex::default(), decoders: Mutex::default(), beside: OnceLock::new() }
     }
 
     /// The index it reads by.
@@ -210,15 +233,51 @@ impl<'r> Reader<'r> {
     }
 
     fn read(&self, kind: PackKind, id: &[u8; 32]) -> Result<Bytes, RepositoryError> {
+        let mut failure = match self.read_by(self.index, kind, id) {
+            Ok(chunk) => return Ok(chunk),
+            Err(failure) => failure,
+        };
+        if self.index.is_cache_damaged() {
+            let reason = "the local cache of the index was damaged; the next command makes it anew".to_owned();
+            return Err(RepositoryError::Missing { kind: kind.member(), id: hex::encode(id), reason });
+        } else if let Some(beside) = self.beside()? {
+            match self.read_by(beside, kind, id) {
+                Ok(chunk) => return Ok(chunk),
+                Err(other) => failure = failure.or(other),
+            }
+        }
+        let reason = match failure {
+            // It may be there: storage did not answer.
+            Some(error) if !error.is_damage() => return Err(error),
+            Some(error) => error.to_string(),
+            None => "no pack has it".to_owned(),
+        };
+        Err(RepositoryError::Missing { kind: kind.member(), id: hex::encode(id), reason })
+    }
+
+    /// The chunk or page by what `index` knows, or why the last place of it does not serve.
+    fn read_by(&self, index: &Index, kind: PackKind, id: &[u8; 32]) -> Result<Bytes, Option<RepositoryError>> {
         let mut failure = None;
-        for location in self.index.find(id).filter(|location| location.header.kind == kind) {
+        for location in index.find(id).filter(|location| location.header.kind == kind) {
             match self.read_at(&location, id) {
                 Ok(chunk) => return Ok(chunk),
                 Err(error) => failure = Some(error),
             }
         }
-        let reason = failure.map_or_else(|| "no pack in the index has it".to_owned(), |error| error.to_string());
-        Err(RepositoryError::Missing { kind: kind.member(), id: hex::encode(id), reason })
+        Err(failure)
+    }
+
+    /// What is in the packs that no delta names, looked at once and only when something is missed.
+    fn beside(&self) -> Result<Option<&Index>, RepositoryError> {
+        if self.beside.get().is_none() {
+            let packs = self.repository.packs_beside(self.index)?;
+            let mut beside = Index::default();
+            if !packs.is_empty() {
+                beside.adopt(&packs)?;
+            }
+            let _another_thread_may_have_been_first = self.beside.set(beside);
+        }
+        Ok(self.beside.get())
     }
 
     fn read_at(&self, location: &Location, id: &[u8; 32]) -> Result<Bytes, RepositoryError> {

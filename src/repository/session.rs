@@ -121,6 +121,8 @@ impl Session {
     /// Announces the session, then opens the index.
     pub fn begin(repository: Arc<Repository>, mark: &SessionMark, mode: Mode) -> Result<Self, RepositoryError> {
         let id = SessionId(random_bytes()?);
+        // Asked before the mark too, so that a refusal leaves nothing that a pruner would wait for.
+        repository.refuse_generations()?;
         if mode == Mode::Write {
             let document = serde_json::to_vec(mark).expect("because a mark is plain data");
             let _created = repository.put_object(&ObjectName::session(&id), &document)?;
@@ -130,7 +132,13 @@ impl Session {
             // What is deduplicated against must not be lost in a power cut that our own packs survive.
             repository.storage().settle(&Prefix::Index)?;
         }
-        let (index, damaged) = repository.index()?;
+        let (mut index, mut damaged) = repository.index()?;
+        // A lost pack heals where its content still is: whoever has that sends it again.
+        let lost = index.set_lost_packs_aside(&repository.stored_packs()?);
+        damaged.extend(lost.into_iter().map(|pack| RepositoryError::PackDamaged {
+            pack,
+            reason: "it is not there, or not as long as it was".to_owned(),
+        }));
         let epoch = 0;
         Ok(Self {
             uploads: Uploads::start(Arc::clone(&repository), id, epoch, mode),
@@ -265,6 +273,7 @@ impl ChunkWriter<'_> {
     }
 
     fn put(&mut self, pack: ClosedPack) -> Result<(), RepositoryError> {
+        self.session.keep_alive()?;
         if let Some(buffer) = self.session.uploads.put(pack)? {
             self.packs.recycle(buffer);
         }

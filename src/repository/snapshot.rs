@@ -66,9 +66,9 @@ impl Repository {
             match cell {
                 Ok(CommitCell::Snapshot { snapshot, .. }) => snapshots.valid.push(Snapshot { id, record: *snapshot }),
                 Ok(CommitCell::Closed { .. } | CommitCell::Revoked) => {}
-                Err(error @ RepositoryError::ObjectDamaged { .. }) => snapshots.damaged.push(error),
                 // Forgotten and pruned since the listing.
                 Err(RepositoryError::Storage(error)) if error.kind == StorageErrorKind::NotFound => {}
+                Err(error) if error.is_damage() => snapshots.damaged.push(error),
                 Err(error) => return Err(error),
             }
         }
@@ -78,6 +78,7 @@ impl Repository {
 
     /// Marks a snapshot as forgotten; its data stays until a prune. Marking twice is fine.
     pub fn forget(&self, id: SnapshotId, time: jiff::Timestamp, host: &str) -> Result<(), RepositoryError> {
+        self.refuse_generations()?;
         let document = serde_json::to_vec(&ForgetMark { time, host }).expect("because a mark is plain data");
         let _created_or_there = self.put_object(&ObjectName::forget_mark(&id), &document)?;
         Ok(())

@@ -22,7 +22,7 @@ use crate::storage::Put;
 use crate::storage::name::ObjectName;
 
 /// Threads that put packs: several in flight double what a disk takes one by one, and each costs the memory of a pack.
-const THREADS: usize = 3;
+const THREADS: usize = 4;
 /// Buffers kept for the next packs.
 const BUFFERS_KEPT: usize = 2;
 const DELTA_INTERVAL_BYTES: u64 = 256 << 20;

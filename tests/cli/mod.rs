@@ -4,6 +4,6 @@
 
 mod config;
 mod contract;
-mod harness;
+pub(crate) mod harness;
 mod reference;
 mod secret;

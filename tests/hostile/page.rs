@@ -23,6 +23,9 @@ fn totals(entries: u64) -> Totals {
     Totals { entries, files: entries, bytes: entries * 4 }
 }
 
+/// Makes the bytes of a page that points at another.
+type Pointing = fn(PageId) -> Vec<u8>;
+
 #[test]
 fn entries_twice_or_out_of_order_are_no_page() {
     for (name, paths) in [("twice", ["a", "a"]), ("out of order", ["b", "a"])] {
@@ -65,7 +68,7 @@ fn lengths_beyond_the_bytes_are_refused_in_every_field() {
 
 #[test]
 fn pages_at_another_level_than_said_are_refused() {
-    let cases: [(&str, fn(PageId) -> Vec<u8>); 5] = [
+    let cases: [(&str, Pointing); 5] = [
         ("level 0", |leaf| inner(0, &[link("a", leaf)])),
         ("level 64", |leaf| inner(64, &[link("a", leaf)])),
         ("level 255", |leaf| inner(255, &[link("a", leaf)])),

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use snap::entry::{Content, Entry, EntryKind, EntryPath, Metadata, ObjectMetadata, Xattr};
+use snap::entry::{Content, Entry, EntryKind, EntryPath, Metadata, Xattr};
 use snap::resource::Totals;
 
 use super::forge::{Forge, entry, file, folder, leaf, resource, symlink, with_metadata};
@@ -63,7 +63,7 @@ fn keys_of_objects_with_such_names_are_escaped_into_the_target() {
     for (name, path) in [("up", &b"../evil"[..]), ("absolute", b"/evil"), ("dots", b"a/../evil"), ("empty", b"a//evil")]
     {
         let forge = Forge::new();
-        let metadata = Metadata::Object(Box::new(ObjectMetadata::default()));
+        let metadata = Metadata::Object(Box::default());
         forge
             .commit_entries(&[Entry { metadata, ..entry(path, EntryKind::Object, Content::Inline(b"evil".to_vec())) }]);
         let outcome = forge.withstand(name);

@@ -29,6 +29,9 @@ fn chunk(forge: &Forge, bytes: &[u8]) -> ChunkId {
     ChunkId(forge.store(PackKind::Data, &[bytes.to_vec()])[0])
 }
 
+/// Makes the bytes of a page that points at another.
+type Pointing = fn(PageId) -> Vec<u8>;
+
 #[test]
 fn zeros_of_exabytes_become_a_hole_or_a_message() {
     for length in [1_u64 << 40, 1 << 62, (1 << 63) - 1, 1 << 63, u64::MAX] {
@@ -97,7 +100,7 @@ fn chunks_of_another_length_than_said_are_refused() {
 
 #[test]
 fn inner_list_pages_are_held_to_what_is_said_of_them() {
-    let cases: [(&str, fn(PageId) -> Vec<u8>); 5] = [
+    let cases: [(&str, Pointing); 5] = [
         ("level", |id| encoded(&(1_u32, 2_u8, &[ListLink { id, size: 10, pieces: 1 }][..]))),
         ("level 255", |id| encoded(&(1_u32, 255_u8, &[ListLink { id, size: 10, pieces: 1 }][..]))),
         ("pieces", |id| encoded(&(1_u32, 1_u8, &[ListLink { id, size: 10, pieces: 7 }][..]))),

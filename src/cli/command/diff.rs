@@ -156,7 +156,7 @@ impl Show<'_, '_> {
                 self.summary = Summary::AheadOfChanges;
                 Ok(())
             }
-            Told::Change(change) => self.change(&change),
+            Told::Change(change) => self.change(change),
             Told::Hole(error) => {
                 self.listing.hole(&error);
                 Ok(())

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::cli::context::Context;
 use crate::cli::exit::ExitStatus;
 use crate::cli::failure::Failure;
-use crate::cli::location::{WhenAbsent, create_key_file};
+use crate::cli::location::{Location, WhenAbsent, create_key_file};
 use crate::cli::output::Form;
 use crate::cli::repository::{self, opener_of_secret};
 use crate::cli::secret::{Secret, SecretSource};
@@ -254,6 +254,13 @@ fn change(context: &Context, new: &NewSecret) -> Result<ExitStatus, Failure> {
     let label = used.slot.as_ref().map_or("", |(_, label, _)| label);
     let id = add_slot(context, &repository, label, new)?;
     repository.remove_key(&used.id)?;
+    if let (Location::Embedded { key_file, .. }, SecretSource::KeyFile(used)) =
+        (context.location()?, context.secret_source(&context.location()?))
+        && key_file == used
+    {
+        // The default repository looks for its secret there.
+        context.remark(&format!("{} no longer opens it: give the new secret from now on", key_file.display()));
+    }
     context.output.line(&format!("the key slot {} took the place of {}", short(&id), short(&used.id)))?;
     context.output.document(json!({ "added": id, "removed": used.id }))?;
     Ok(ExitStatus::Done)

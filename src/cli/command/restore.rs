@@ -18,8 +18,9 @@ use crate::cli::output::Form;
 use crate::cli::repository;
 use crate::cli::text;
 use crate::cli::watch::{Counts, Items};
+use crate::operation::restore::finish::Extraneous;
 use crate::operation::restore::{
-    Deletion, Extraneous, RestoreError, RestoreMode, RestoreReport, RestoreRequest, extraneous, restore,
+    Deletion, RestoreError, RestoreMode, RestoreReport, RestoreRequest, extraneous, restore,
 };
 use crate::operation::target::error::TargetError;
 use crate::operation::target::{Holes, Overwrite, Owner, TargetOptions};

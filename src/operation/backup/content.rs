@@ -46,6 +46,9 @@ enum Part {
     Zeros(u64),
 }
 
+/// The bytes of a window and how they are cut.
+type CutWindow = (Vec<u8>, Vec<Part>);
+
 /// What one worker stores content with.
 pub(super) struct ContentWriter<'w> {
     context: &'w Context<'w>,
@@ -125,7 +128,7 @@ impl<'w> ContentWriter<'w> {
         buffer.clear();
         let read = read_whole(file, &mut buffer);
         let content = match read {
-            Ok(()) => self.of_bytes(&buffer, path.as_bytes()).map_err(CaptureError::from),
+            Ok(()) => self.of_bytes(&buffer, path.as_bytes()),
             Err(error) => Err(error),
         };
         self.bytes_read += buffer.len() as u64;
@@ -329,11 +332,7 @@ impl<'f> WindowReader<'f> {
     }
 
     /// The next window and its parts; what is left uncut begins the next in `buffer`. `None` at the end.
-    fn next(
-        &mut self,
-        cutter: &mut Cutter<'_>,
-        mut buffer: Vec<u8>,
-    ) -> Result<Option<(Vec<u8>, Vec<Part>)>, CaptureError> {
+    fn next(&mut self, cutter: &mut Cutter<'_>, mut buffer: Vec<u8>) -> Result<Option<CutWindow>, CaptureError> {
         let mut parts = Vec::new();
         let mut start = 0;
         loop {

@@ -35,9 +35,7 @@ mod assemble;
 mod capture;
 mod content;
 mod plan;
-mod stream;
-
-pub use stream::backup_stream;
+pub mod stream;
 
 /// What a backup takes and how.
 #[derive(Clone, Debug)]

@@ -185,6 +185,7 @@ fn is_stored(index: &Index, content: &Content) -> bool {
             Piece::Chunk { id, .. } => index.contains(&id.0),
             Piece::Zeros { .. } => true,
         }),
-        Content::List { root, .. } => index.contains(&root.0),
+        // The pieces of a list are not looked up one by one, so nothing may be lost that could be one of them.
+        Content::List { root, .. } => index.is_whole() && index.contains(&root.0),
     }
 }

@@ -103,3 +103,71 @@ impl Absence {
                 .is_ignore()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Absence;
+    use crate::entry::{Content, Entry, EntryKind, Metadata};
+    use crate::id::PageId;
+    use crate::operation::diff::{Change, Side};
+    use crate::resource::{Coverage, Gap, ResourceRecord, Totals};
+
+    fn record(scope: &[&str], gaps: &[&str], count: u64) -> ResourceRecord {
+        let gap =
+            |path: &&str| Gap { path: (*path).to_owned(), action: "open".to_owned(), reason: "denied".to_owned() };
+        let gaps: Vec<Gap> = gaps.iter().map(gap).collect();
+        ResourceRecord {
+            source: "local".to_owned(),
+            path: "local/a".to_owned(),
+            root: PageId([0; 32]),
+            totals: Totals::default(),
+            coverage: if count == 0 { Coverage::Complete } else { Coverage::Partial { gaps, count } },
+            scope: scope.iter().map(|filter| (*filter).to_owned()).collect(),
+            attributes: std::collections::BTreeMap::new(),
+        }
+    }
+
+    /// What is told of each path when the later side lacks it.
+    fn told(side: &ResourceRecord, paths: &[&str]) -> Vec<String> {
+        let mut absence = Absence::of(side, &record(&["exclude *.tmp"], &[], 0));
+        let entry = |path: &str| Entry {
+            path: path.into(),
+            kind: EntryKind::File,
+            metadata: Metadata::None,
+            token: None,
+            content: Content::Inline(vec![0; 10]),
+        };
+        let explained = paths.iter().map(|path| absence.explain(entry(path), Side::New));
+        let words = explained.map(|change| match change {
+            None => "told".to_owned(),
+            Some(Change::Removed(_)) => "removed".to_owned(),
+            Some(Change::NotCaptured { path, reason, .. }) => format!("{}: {reason}", String::from_utf8_lossy(&path)),
+            Some(other) => panic!("{other:?}"),
+        });
+        words.collect()
+    }
+
+    #[test]
+    fn nothing_under_a_gap_is_removed_and_a_gap_is_told_once() {
+        let side = record(&[], &["secret/", "b"], 2);
+        let told = told(&side, &["a", "b", "b-side", "secret/x", "secret/y/z", "secrets"]);
+        let open = |path: &str| format!("{path}: cannot open: denied");
+        let removed = || "removed".to_owned();
+        assert_eq!(told, [removed(), open("b"), removed(), open("secret"), "told".to_owned(), removed()]);
+    }
+
+    #[test]
+    fn gaps_that_are_not_listed_and_filters_that_cannot_be_asked_leave_it_open() {
+        assert_eq!(told(&record(&[], &["b"], 5), &["a"]), ["a: it may lie in one of 4 gaps that are not listed"]);
+        let side = record(&["gitignore"], &[], 0);
+        assert_eq!(told(&side, &["a"]), ["a: the filter `gitignore` may have left it out"]);
+    }
+
+    #[test]
+    fn filters_that_only_the_later_side_had_are_asked_again() {
+        let side = record(&["exclude *.tmp", "exclude build/", "exclude-larger-than 9"], &[], 0);
+        assert_eq!(told(&side, &["build/x"]), ["build/x: it was excluded"]);
+        assert_eq!(told(&side, &["a"]), ["a: it was larger than the limit"]);
+        assert_eq!(told(&record(&["exclude *.tmp"], &[], 0), &["a.tmp"]), ["removed"]);
+    }
+}

@@ -126,7 +126,7 @@ pub enum Told<'t> {
     /// The next resource that may differ; its folder in the layout.
     Resource(&'t [u8]),
     /// A difference in it.
-    Change(Change),
+    Change(&'t Change),
     /// Part of a side cannot be read, and what differs behind it is unknown.
     Hole(TreeError),
     /// The resource has no more.
@@ -152,7 +152,7 @@ pub fn diff<E>(
         match (pair, whole_absence(pair)) {
             (_, Some((lacks, reason))) => {
                 take(Told::Resource(&folder))?;
-                take(Told::Change(Change::NotCaptured { path: Vec::new(), lacks, reason }))?;
+                take(Told::Change(&Change::NotCaptured { path: Vec::new(), lacks, reason }))?;
                 take(Told::End)?;
             }
             ([Some(old), Some(new)], None) if old.root != new.root => {
@@ -218,7 +218,7 @@ fn diff_resource<E>(
             }
         };
         if let Some(change) = change {
-            take(Told::Change(change))?;
+            take(Told::Change(&change))?;
         }
     }
     Ok(())

@@ -12,6 +12,7 @@ use std::sync::{Mutex, PoisonError};
 use thiserror::Error;
 
 use crate::operation::backup::error_chain;
+use crate::operation::restore::finish::Extraneous;
 use crate::operation::restore::plan::Planner;
 use crate::operation::restore::select::{Patterns, Selection};
 use crate::operation::target::error::{Part, TargetError, TargetWarning};
@@ -23,15 +24,13 @@ use crate::repository::reader::Reader;
 use crate::resource::SnapshotRecord;
 use crate::tree::error::TreeError;
 
-mod finish;
+pub mod finish;
 mod plan;
 mod select;
 mod values;
 mod walk;
 mod window;
 mod write;
-
-pub use finish::Extraneous;
 
 /// The name of the work in events.
 const AGENT: &str = "restore";

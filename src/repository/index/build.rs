@@ -5,7 +5,7 @@
 
 use crate::repository::index::delta::PackRecord;
 use crate::repository::index::segment::{
-    BLOCK_SIZE, Columns, Counts, FRAME_ROW, MAGIC, PACK_ROW, Segment, frame_row, pack_row,
+    BLOCK_SIZE, Columns, Counts, FRAME_ROW, MAGIC, PACK_ROW, Segment, bucket_of, frame_row, pack_row,
 };
 use crate::repository::pack::{HEADER_SIZE, count};
 
@@ -130,7 +130,7 @@ impl Plan {
         let mut written = 0;
         for (id, frame, offset, length) in rows {
             let prefix = u64::from_be_bytes(id[..8].try_into().expect("because an id has 32 bytes"));
-            let bucket = prefix.checked_shr(64 - columns.fan_out_bits).unwrap_or(0) as usize;
+            let bucket = bucket_of(prefix, columns.fan_out_bits);
             while next_bucket <= bucket {
                 put(target, &columns.fan_out, next_bucket, count(written));
                 next_bucket += 1;

@@ -116,7 +116,7 @@ fn open(path: &Path) -> Option<Segment> {
     // SAFETY: a segment file is never changed after its rename, only deleted, which leaves the mapping whole; every
     // block is checked against its checksum before it is believed.
     let map = unsafe { Mmap::map(&file) }.ok()?;
-    let segment = Segment::open(Backing::Mapped(map));
+    let segment = Segment::open(Backing::Mapped(map), Some(path.to_owned()));
     if segment.is_none() {
         drop(std::fs::remove_file(path));
     }

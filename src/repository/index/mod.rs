@@ -4,6 +4,8 @@
 //! of the other. A delta that is damaged is set aside and the trailers of the packs that no readable delta names are
 //! used instead: reading never fails for it, but chunks known only so are not deduplicated against.
 
+use std::collections::{HashMap, HashSet};
+
 use rayon::prelude::*;
 
 use crate::id::PackId;
@@ -12,7 +14,6 @@ use crate::repository::index::build::Plan;
 use crate::repository::index::cache::IndexCache;
 use crate::repository::index::delta::PackRecord;
 use crate::repository::index::segment::{Backing, IndexedPack, Location, Segment};
-use crate::storage::StorageErrorKind;
 
 mod build;
 pub mod cache;
@@ -28,14 +29,16 @@ pub struct Index {
     segments: Vec<Segment>,
     /// Made of pack trailers because their delta is damaged.
     from_trailers: Vec<Segment>,
+    /// Packs that deltas name and storage has not, or not whole.
+    lost: HashSet<PackId>,
 }
 
 /// How an object's packs are had when no cached segment covers it.
 pub(crate) trait DeltaSource: Sync {
     /// The packs that the delta of this name names.
     fn packs_of(&self, name: &str) -> Result<Vec<PackRecord>, RepositoryError>;
-    /// The packs on storage that none of `named` is, read from their trailers; unreadable ones are left out.
-    fn packs_beside(&self, named: &dyn Fn(&PackId) -> bool) -> Result<Vec<PackRecord>, RepositoryError>;
+    /// The packs on storage that `index` does not name, read from their trailers; unreadable ones are left out.
+    fn packs_beside(&self, index: &Index) -> Result<Vec<PackRecord>, RepositoryError>;
 }
 
 impl Index {
@@ -56,11 +59,8 @@ impl Index {
                     read_names.push('\n');
                     packs.append(&mut found);
                 }
-                Err(error @ RepositoryError::ObjectDamaged { .. }) => damaged.push(error),
-                // Superseded while we looked: a pruner merged it into a base segment.
-                Err(RepositoryError::Storage(error)) if error.kind == StorageErrorKind::NotFound => {
-                    damaged.push(error.into())
-                }
+                // Also where it is not there any more: a pruner merged it into a base segment while we looked.
+                Err(error) if error.is_damage() => damaged.push(error),
                 Err(error) => return Err(error),
             }
         }
@@ -70,10 +70,9 @@ impl Index {
         if segments.len() > SEGMENTS_MAX {
             segments = merge_smallest(segments, cache);
         }
-        let mut index = Self { segments, from_trailers: Vec::new() };
+        let mut index = Self { segments, ..Self::default() };
         if !damaged.is_empty() {
-            let beside = source.packs_beside(&|pack| index.packs().any(|named| named.id == *pack))?;
-            index.from_trailers.push(segment_of_packs("", &beside, &IndexCache::none())?);
+            index.adopt(&source.packs_beside(&index)?)?;
         }
         Ok((index, damaged))
     }
@@ -91,7 +90,30 @@ impl Index {
 
     /// Whether a writer may count on the chunk or page being there.
     pub fn contains(&self, id: &[u8; 32]) -> bool {
-        self.segments.iter().any(|segment| segment.contains(id))
+        if self.lost.is_empty() {
+            return self.segments.iter().any(|segment| segment.contains(id));
+        }
+        let mut copies = self.segments.iter().flat_map(|segment| segment.find(id));
+        copies.any(|location| !self.lost.contains(&location.pack))
+    }
+
+    /// Whether every pack that is known of is named by a readable delta and is there, so that what was stored once still is.
+    pub fn is_whole(&self) -> bool {
+        self.lost.is_empty() && self.from_trailers.is_empty()
+    }
+
+    /// Whether a cached segment was found damaged; what stands in it is not found until the index is opened again.
+    pub(crate) fn is_cache_damaged(&self) -> bool {
+        self.segments.iter().any(Segment::is_damaged)
+    }
+
+    /// Compares with what storage holds: writers no longer count on packs that are gone or cut short. Returns those.
+    pub(crate) fn set_lost_packs_aside(&mut self, stored: &HashMap<PackId, u64>) -> Vec<PackId> {
+        let is_lost = |pack: &IndexedPack| stored.get(&pack.id) != Some(&u64::from(pack.size));
+        self.lost = self.segments.iter().flat_map(Segment::packs).filter(is_lost).map(|pack| pack.id).collect();
+        let mut lost: Vec<PackId> = self.lost.iter().copied().collect();
+        lost.sort();
+        lost
     }
 
     /// The packs that are named anywhere; one that several segments name comes several times.
@@ -128,7 +150,7 @@ fn segment_of_packs(names: &str, packs: &[PackRecord], cache: &IndexCache) -> Re
         None => {
             let mut bytes = vec![0; plan.file_size()];
             plan.write_packs(names, packs, &mut bytes);
-            Ok(Segment::open(Backing::Heap(bytes)).expect("because it was written just now"))
+            Ok(Segment::open(Backing::Heap(bytes), None).expect("because it was written just now"))
         }
     }
 }

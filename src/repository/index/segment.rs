@@ -9,7 +9,8 @@
 //! ```
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use memmap2::Mmap;
 
@@ -24,6 +25,9 @@ pub(super) const PACK_ROW: usize = 80;
 pub(super) const FRAME_ROW: usize = 20;
 pub(super) const BLOCK_SIZE: usize = 64 * 1024;
 const METHOD_BIT: u32 = 1 << 31;
+/// Files up to this size are proven as a whole when they are opened, which takes about a millisecond; larger ones block by
+/// block as they are asked.
+const PROVEN_AT_ONCE_MAX: usize = 8 << 20;
 
 /// Where a chunk or page lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,11 +151,14 @@ pub(super) struct Segment {
     counts: Counts,
     /// One bit for each block whose checksum was found right.
     verified: Vec<AtomicU64>,
+    /// The file, which is deleted when a block of it turns out damaged.
+    path: Option<PathBuf>,
+    damaged: AtomicBool,
 }
 
 impl Segment {
-    /// Opens a segment file's bytes; `None` if they are not a whole one.
-    pub(super) fn open(backing: Backing) -> Option<Self> {
+    /// Opens the bytes of a segment file at `path`; `None` if they are not a whole one.
+    pub(super) fn open(backing: Backing, path: Option<PathBuf>) -> Option<Self> {
         let bytes = backing.bytes();
         if bytes.len() < HEADER_SIZE || &bytes[..8] != MAGIC {
             return None;
@@ -172,9 +179,16 @@ impl Segment {
             return None;
         }
         let verified = (0..table.len().div_ceil(4 * 64)).map(|_| AtomicU64::new(0)).collect();
-        let segment = Self { columns, counts, verified, backing };
-        segment.bytes(0..segment.columns.fan_out.end)?;
+        let segment = Self { columns, counts, verified, backing, path, damaged: AtomicBool::new(false) };
+        let columns = &segment.columns;
+        let proven = if columns.file_size <= PROVEN_AT_ONCE_MAX { columns.lengths.end } else { columns.fan_out.end };
+        segment.bytes(0..proven)?;
         Some(segment)
+    }
+
+    /// Whether a block was found damaged; the segment then does not know what stands in it.
+    pub(super) fn is_damaged(&self) -> bool {
+        self.damaged.load(Ordering::Relaxed)
     }
 
     /// The names of the objects this segment was made of, a line each.
@@ -232,19 +246,40 @@ impl Segment {
 
     /// First ordinal whose id is not below `id`.
     fn lower_bound(&self, id: &[u8; 32]) -> usize {
+        self.search(id).unwrap_or(self.counts.chunks)
+    }
+
+    /// Ids are uniform, so the place within a bucket is guessed first and corrected in steps that double.
+    fn search(&self, id: &[u8; 32]) -> Option<usize> {
         let prefix = u64::from_be_bytes(id[..8].try_into().expect("because an id has 32 bytes"));
-        let bucket = prefix.checked_shr(64 - self.columns.fan_out_bits).unwrap_or(0) as usize;
-        let bound = |at: usize| self.word(&self.columns.fan_out, at).map_or(0, |word| word as usize);
-        let (mut low, mut high) = (bound(bucket), bound(bucket + 1));
-        while low < high {
-            let middle = low + (high - low) / 2;
-            match self.id(middle) {
-                Some(other) if other < *id => low = middle + 1,
-                Some(_) => high = middle,
-                None => return self.counts.chunks,
-            }
+        let bits = self.columns.fan_out_bits;
+        let bucket = bucket_of(prefix, bits);
+        let start = self.word(&self.columns.fan_out, bucket)? as usize;
+        let end = self.word(&self.columns.fan_out, bucket + 1)? as usize;
+        if start >= end {
+            return Some(start);
         }
-        low
+        let column = self.columns.ids.start;
+        let (ids, _) = self.bytes(column + start * 32..column + end * 32)?.as_chunks::<32>();
+        let guess = (u128::from(prefix << bits) * ids.len() as u128) >> 64;
+        let guess = usize::try_from(guess).expect("because it is below the number of ids");
+        let mut step = 1;
+        let (low, high) = if ids[guess] < *id {
+            let mut low = guess;
+            while low + step < ids.len() && ids[low + step] < *id {
+                low += step;
+                step *= 2;
+            }
+            (low + 1, (low + step).min(ids.len()))
+        } else {
+            let mut high = guess;
+            while high >= step && ids[high - step] >= *id {
+                high -= step;
+                step *= 2;
+            }
+            ((high + 1).saturating_sub(step), high)
+        };
+        Some(start + low + ids[low..high].partition_point(|other| other < id))
     }
 
     fn id(&self, ordinal: usize) -> Option<[u8; 32]> {
@@ -329,9 +364,20 @@ impl Segment {
         let whole = crc32c::crc32c(&bytes[block * BLOCK_SIZE..end]).to_le_bytes() == *stated;
         if whole {
             word.fetch_or(bit, Ordering::Relaxed);
+        } else if !self.damaged.swap(true, Ordering::Relaxed)
+            && let Some(path) = &self.path
+        {
+            // The next command makes it anew; this one says what it misses.
+            drop(std::fs::remove_file(path));
         }
         whole
     }
+}
+
+/// The bucket of the fan-out that ids of this prefix are in.
+pub(super) fn bucket_of(prefix: u64, fan_out_bits: u32) -> usize {
+    let bucket = prefix.checked_shr(64 - fan_out_bits).unwrap_or(0);
+    usize::try_from(bucket).expect("because there are fewer buckets than ids")
 }
 
 /// A pack row: id, salt, size, ordinal of its first frame, kind and cipher.

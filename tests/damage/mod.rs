@@ -1,0 +1,5 @@
+//! Damage to a repository: what is stored there is proven before it is believed.
+
+pub(crate) mod campaign;
+pub(crate) mod fixture;
+mod sample;
