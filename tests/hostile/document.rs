@@ -40,7 +40,7 @@ fn envelopes_of_a_newer_version_stop_with_that_word() {
     for at in [8, 11, 12] {
         let forge = with_snapshot();
         forge.put_sealed(&format!("c/{}", SessionId([9; 16])), b"{}", |header| header[at] = 9);
-        forge.withstand("a newer envelope").restore_says(1, &["newer"]);
+        forge.withstand("a newer envelope").restore_says(0, &["newer"]).restores("local/x/z");
     }
 }
 
@@ -199,7 +199,7 @@ fn names_that_are_no_ids_are_passed_over() {
     }
     forge.put_raw(&format!("i/99999999999999999999999/{}-0", SessionId([1; 16])), b"evil");
     forge.put_raw(&format!("i/0/{}-18446744073709551616", SessionId([1; 16])), b"evil");
-    forge.withstand("strange names").check_says(0, &[]).restore_says(0, &[]).restores("local/x/z");
+    forge.withstand("strange names").restore_says(0, &[]).restores("local/x/z");
 }
 
 #[test]

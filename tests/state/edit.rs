@@ -59,7 +59,7 @@ pub(crate) fn edit(root: &Path, random: &mut Random) -> String {
         9 => fs::rename(&path, root.join(other)),
         10 => remove(&path),
         11 => symlink(other, &path),
-        12 => fs::hard_link(&path, root.join(other)),
+        12 => is_file(&path).and_then(|()| fs::hard_link(&path, root.join(other))),
         13 => sparse(&path, random),
         14 => attribute(&path, random),
         _ => folder(&root.join(*random.pick(&FOLDERS)), random),
