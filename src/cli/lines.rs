@@ -119,7 +119,9 @@ pub fn entry_json(path: &[u8], entry: &Entry, target: &mut Vec<u8>) {
         target: link.map(|link| String::from_utf8_lossy(link).into_owned()),
         target_b64: link.and_then(exact),
     };
-    serde_json::to_writer(target, &line).expect("because it is plain data and memory takes it");
+    let start = target.len();
+    serde_json::to_writer(&mut *target, &line).expect("because it is plain data and memory takes it");
+    text::tame_json(start, target);
 }
 
 #[derive(Serialize)]
@@ -229,7 +231,9 @@ impl<'c> Listing<'c> {
         let comma = if std::mem::replace(&mut self.has_group, true) { "," } else { "" };
         self.is_first = true;
         let members = heading.strip_suffix('}').unwrap_or(heading);
-        self.output().raw(format!("{comma}{members},\"entries\":[").as_bytes())
+        let mut head = format!("{comma}{members},\"entries\":[").into_bytes();
+        text::tame_json(0, &mut head);
+        self.output().raw(&head)
     }
 
     /// Ends the group.
@@ -255,7 +259,9 @@ impl<'c> Listing<'c> {
     /// Ends the document with further members, each begun by a comma.
     pub fn end_with(self, members: &str) -> Result<ExitStatus, Failure> {
         if self.output().form() == Form::Json {
-            self.output().raw(format!("],\"errors\":{}{members}}}\n", json!(self.errors)).as_bytes())?;
+            let mut end = format!("],\"errors\":{}{members}}}\n", json!(self.errors)).into_bytes();
+            text::tame_json(0, &mut end);
+            self.output().raw(&end)?;
         }
         Ok(if self.errors.is_empty() { ExitStatus::Done } else { ExitStatus::Failed })
     }

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::cli::exit::ExitStatus;
 use crate::cli::failure::Failure;
+use crate::cli::text;
 
 /// Version of the JSON lines and documents: the first number changes when a reader must.
 pub const SCHEMA_VERSION: &str = "1.0";
@@ -87,7 +88,9 @@ impl Output {
         match self.form {
             Form::Human => Ok(()),
             Form::Json => {
-                self.write(&[value.to_string().as_bytes(), b"\n"])?;
+                let mut line = value.to_string().into_bytes();
+                text::tame_json(0, &mut line);
+                self.write(&[&line, b"\n"])?;
                 self.flush()
             }
         }

@@ -21,6 +21,23 @@ pub fn printable_line(line: &[u8]) -> String {
     escape(line, "\\")
 }
 
+/// Makes the JSON that was appended to `target` since `start` one that no terminal obeys either: what JSON allows raw
+/// in its strings (DEL, C1, bidirectional overrides) is written `\u009b`.
+pub fn tame_json(start: usize, target: &mut Vec<u8>) {
+    if target[start..].iter().all(|&byte| byte < 0x7f) {
+        return;
+    }
+    let json = String::from_utf8_lossy(&target[start..]).into_owned();
+    target.truncate(start);
+    for character in json.chars() {
+        if character == '\u{7f}' || deceives(character) && !character.is_ascii() {
+            target.extend_from_slice(format!("\\u{:04x}", u32::from(character)).as_bytes());
+        } else {
+            target.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+        }
+    }
+}
+
 fn escape(bytes: &[u8], backslash: &str) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
@@ -136,13 +153,23 @@ pub fn parse_bytes(text: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{base64, bytes, count, insert_path, parse_bytes, printable, seconds};
+    use super::{base64, bytes, count, insert_path, parse_bytes, printable, seconds, tame_json};
 
     #[test]
     fn names_that_command_terminals_are_shown_not_obeyed() {
         assert_eq!(printable(b"a\x1b[31m\n\xff\\"), "a\\x1b[31m\\n\\xff\\\\");
         assert_eq!(printable("\u{9b}2J\u{202e}".as_bytes()), "\\u{9b}2J\\u{202e}");
         assert_eq!(printable("Größe 100%.txt".as_bytes()), "Größe 100%.txt");
+    }
+
+    #[test]
+    fn json_means_the_same_and_commands_no_terminal() {
+        let value = serde_json::json!(["\u{7f}\u{9b}\u{202e}\u{1b}", "Größe"]);
+        let mut text = value.to_string().into_bytes();
+        tame_json(0, &mut text);
+        let text = String::from_utf8(text).expect("it is text");
+        assert_eq!(text, "[\"\\u007f\\u009b\\u202e\\u001b\",\"Größe\"]");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).expect("it is JSON"), value);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rayon::prelude::*;
 
+use crate::codec::hash::digest;
 use crate::entry::{Content, Entry, EntryPath, Metadata, Piece};
 use crate::id::{ChunkId, PageId, SnapshotId};
 use crate::operation::part::folder_of;
@@ -153,7 +154,7 @@ impl<'w, 'r, W: Witness> Reach<'w, 'r, W> {
 
     fn tree_page(&self, place: &Place, expected: Expected<'_>) -> Soundness {
         let link = expected.link;
-        let key = key_of(&link.id, &link.totals, expected.level);
+        let key = key_of(Role::Tree, &link.id, &link.totals, expected.level);
         if !self.witness.goes_on() || self.is_known_sound(&key) {
             return Soundness::Sound;
         }
@@ -244,7 +245,7 @@ impl<'w, 'r, W: Witness> Reach<'w, 'r, W> {
     fn list_page(&self, place: &Place, path: &[u8], stretch: Stretch) -> Soundness {
         let Stretch { link, level, start } = stretch;
         let totals = Totals { entries: link.pieces, files: 1, bytes: link.size };
-        let key = key_of(&link.id, &totals, level);
+        let key = key_of(Role::List, &link.id, &totals, level);
         if !self.witness.goes_on() || self.is_known_sound(&key) {
             return Soundness::Sound;
         }
@@ -344,16 +345,23 @@ struct Stretch {
     start: u64,
 }
 
-/// What is remembered of a sound page: its id together with what was said of it above, so that the same page under
-/// another claim is looked at again.
-fn key_of(id: &PageId, totals: &Totals, level: Option<u8>) -> [u8; 32] {
-    let mut key = id.0;
+/// What a page was met as.
+#[derive(Clone, Copy)]
+enum Role {
+    Tree = 0,
+    List = 1,
+}
+
+/// What is remembered of a sound page: a hash of its id and of what was said of it above, so that the same page under
+/// another claim is looked at again. Whoever writes pages can make claims, but no two of one hash.
+fn key_of(role: Role, id: &PageId, totals: &Totals, level: Option<u8>) -> [u8; 32] {
+    let mut text = [0; 58];
+    text[0] = role as u8;
+    text[1] = level.map_or(LEVEL_MAX + 1, |level| level);
+    text[2..34].copy_from_slice(&id.0);
     let claims = [totals.entries, totals.files, totals.bytes].map(u64::to_le_bytes);
-    for (byte, claim) in key.iter_mut().zip(claims.as_flattened()) {
-        *byte ^= claim;
-    }
-    key[24] ^= level.map_or(LEVEL_MAX + 1, |level| level);
-    key
+    text[34..].copy_from_slice(claims.as_flattened());
+    digest(&text)
 }
 
 /// Ids are uniform; eight bytes of one are hash enough.

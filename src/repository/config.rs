@@ -12,7 +12,7 @@ use crate::repository::error::RepositoryError;
 
 const MAGIC: &str = "snap repository";
 const VERSION: u32 = 1;
-const SIZE_MAX: usize = 64 * 1024;
+pub(super) const SIZE_MAX: usize = 64 * 1024;
 
 /// What a repository is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

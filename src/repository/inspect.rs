@@ -5,14 +5,14 @@
 use bytes::Bytes;
 use rayon::prelude::*;
 
-use crate::codec::key::slot::{KeyError, KeySlot};
-use crate::repository::Repository;
-use crate::repository::config::UnverifiedConfig;
+use crate::codec::key::slot::{DOCUMENT_SIZE_MAX, KeyError, KeySlot};
+use crate::repository::config::{SIZE_MAX as CONFIG_SIZE_MAX, UnverifiedConfig};
 use crate::repository::error::RepositoryError;
 use crate::repository::index::DeltaSource;
 use crate::repository::keyring::{slot_ids, slot_names};
+use crate::repository::{Repository, get_at_most};
+use crate::storage::StorageErrorKind;
 use crate::storage::name::{ObjectName, Prefix};
-use crate::storage::{ByteRange, StorageErrorKind};
 
 impl Repository {
     /// What of config, key slots, index deltas, session and forget marks is damaged or missing. Nothing is lost by it: it
@@ -50,7 +50,7 @@ impl Repository {
 
     pub(super) fn inspect_config(&self, name: &ObjectName) -> Result<(), RepositoryError> {
         let damaged = |reason: String| RepositoryError::ObjectDamaged { name: name.clone(), reason };
-        let bytes = self.storage().get(name, ByteRange::All)?;
+        let bytes = get_at_most(self.storage().as_ref(), name, CONFIG_SIZE_MAX as u64)?;
         let config = UnverifiedConfig::parse(&bytes).and_then(|config| config.verify(&self.keys().config));
         match config {
             Ok(config) if config == *self.config() => Ok(()),
@@ -61,11 +61,19 @@ impl Repository {
 
     /// Both may be whole, and one of them be another slot's.
     fn compare_slots(&self, [first, copy]: &[ObjectName; 2]) -> Result<(), RepositoryError> {
+<<<<<<< HEAD
         let read = |name: &ObjectName| self.storage().get(name, ByteRange::All).ok();
         let is_whole = |slot: &Bytes| KeySlot::parse_document(slot).is_ok();
         let [one, other] = [first, copy].map(|name| read(name).filter(is_whole));
         match (one, other) {
             (Some(one), Some(other)) if one != other => {
+=======
+        let read = |name| get_at_most(self.storage().as_ref(), name, CONFIG_SIZE_MAX as u64);
+        match (read(first), read(copy)) {
+            (Ok(one), Ok(other))
+                if one != other && [&one, &other].iter().all(|slot| KeySlot::parse_document(slot).is_ok()) =>
+            {
+>>>>>>> hostile
                 let reason = "it is not the same as its copy".to_owned();
                 Err(RepositoryError::ObjectDamaged { name: first.clone(), reason })
             }
@@ -73,8 +81,13 @@ impl Repository {
         }
     }
 
+<<<<<<< HEAD
     pub(super) fn inspect_slot(&self, name: &ObjectName) -> Result<(), RepositoryError> {
         match KeySlot::parse_document(&self.storage().get(name, ByteRange::All)?) {
+=======
+    fn inspect_slot(&self, name: &ObjectName) -> Result<(), RepositoryError> {
+        match KeySlot::parse_document(&get_at_most(self.storage().as_ref(), name, DOCUMENT_SIZE_MAX as u64)?) {
+>>>>>>> hostile
             // A kind or version of a newer program is not damage.
             Ok(_) | Err(KeyError::NewerVersion { .. } | KeyError::UnknownKind { .. }) => Ok(()),
             Err(error) => Err(RepositoryError::ObjectDamaged { name: name.clone(), reason: error.to_string() }),

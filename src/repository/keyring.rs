@@ -7,14 +7,14 @@ use std::sync::Arc;
 
 use crate::codec::key::RootSecret;
 use crate::codec::key::secret::{FileKey, Passphrase};
-use crate::codec::key::slot::{KdfCost, KeyError, KeySlot, SlotKind, SlotSecretSource};
+use crate::codec::key::slot::{DOCUMENT_SIZE_MAX, KdfCost, KeyError, KeySlot, SlotKind, SlotSecretSource};
 use crate::codec::seal::Sealed;
 use crate::id::{RepositoryId, SlotId};
-use crate::repository::Repository;
 use crate::repository::error::RepositoryError;
 use crate::repository::random::random_bytes;
+use crate::repository::{Repository, get_at_most};
 use crate::storage::name::{ObjectName, Prefix};
-use crate::storage::{ByteRange, Put, Storage};
+use crate::storage::{Put, Storage};
 
 /// A secret that opens a repository.
 #[derive(Clone, Debug)]
@@ -177,7 +177,7 @@ fn read_slot(
 }
 
 fn parse_slot(storage: &dyn Storage, name: &ObjectName) -> Result<KeySlot, RepositoryError> {
-    Ok(KeySlot::parse_document(&storage.get(name, ByteRange::All)?)?)
+    Ok(KeySlot::parse_document(&get_at_most(storage, name, DOCUMENT_SIZE_MAX as u64)?)?)
 }
 
 pub(super) fn slot_names(id: &SlotId) -> [ObjectName; 2] {

@@ -6,14 +6,16 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use crate::codec::key::{Keys, RootSecret};
 use crate::codec::seal::Cipher;
 use crate::id::{RepositoryId, SlotId};
-use crate::repository::config::{Config, UnverifiedConfig};
+use crate::repository::config::{Config, SIZE_MAX as CONFIG_SIZE_MAX, UnverifiedConfig};
 use crate::repository::error::RepositoryError;
 use crate::repository::index::cache::IndexCache;
 use crate::repository::keyring::{Opener, unlock};
-use crate::repository::object::{DOCUMENT_SIZE_MAX, open_object, seal_object};
+use crate::repository::object::{DOCUMENT_SIZE_MAX, OBJECT_OVERHEAD, open_object, seal_object};
 use crate::repository::random::random_bytes;
 use crate::storage::name::{ObjectName, Prefix};
 use crate::storage::{ByteRange, Put, Storage, StorageError, StorageErrorKind};
@@ -21,6 +23,8 @@ use crate::storage::{ByteRange, Put, Storage, StorageError, StorageErrorKind};
 pub mod config;
 pub mod error;
 mod frame;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod index;
 mod inspect;
 pub mod keyring;
@@ -166,7 +170,7 @@ impl Repository {
     }
 
     fn read_object(&self, name: &ObjectName, size_max: u64) -> Result<Vec<u8>, RepositoryError> {
-        let stored = self.storage.get(name, ByteRange::All)?;
+        let stored = get_at_most(self.storage.as_ref(), name, size_max + OBJECT_OVERHEAD)?;
         open_object(&self.keys, self.config.id, name, &stored, size_max)
     }
 
@@ -225,7 +229,7 @@ fn cache_of(root: Option<PathBuf>, id: RepositoryId) -> IndexCache {
 /// Reads `config`, or its copy where it is missing or damaged; what was wrong with the first is a notice.
 fn read_config(storage: &dyn Storage) -> Result<(UnverifiedConfig, Vec<RepositoryError>), RepositoryError> {
     let read = |name| -> Result<UnverifiedConfig, RepositoryError> {
-        UnverifiedConfig::parse(&storage.get(&name, ByteRange::All)?)
+        UnverifiedConfig::parse(&get_at_most(storage, &name, CONFIG_SIZE_MAX as u64)?)
     };
     let first = match read(ObjectName::config()) {
         Ok(config) => return Ok((config, Vec::new())),
@@ -244,6 +248,12 @@ fn read_config(storage: &dyn Storage) -> Result<(UnverifiedConfig, Vec<Repositor
             (first, _) => first,
         }),
     }
+}
+
+/// A whole object; of one that is longer than `size_max` only that many bytes from its end and one more, so that no
+/// store can fill memory and every reader sees that it is too long.
+fn get_at_most(storage: &dyn Storage, name: &ObjectName, size_max: u64) -> Result<Bytes, StorageError> {
+    storage.get(name, ByteRange::Suffix(size_max + 1))
 }
 
 fn both_missing(one: &StorageError, other: &StorageError) -> bool {

@@ -15,6 +15,8 @@ use crate::storage::name::ObjectName;
 const MAGIC: &[u8; 8] = b"SNAPSEAL";
 const VERSION: u8 = 1;
 const HEADER_SIZE: usize = 64;
+/// Bytes a sealed object has beside its body.
+pub(super) const OBJECT_OVERHEAD: u64 = (HEADER_SIZE + TAG_SIZE) as u64;
 /// Level for objects: they are small and kept long.
 const LEVEL: i32 = 3;
 
@@ -22,6 +24,10 @@ const LEVEL: i32 = 3;
 pub(crate) const DOCUMENT_SIZE_MAX: u64 = 64 * 1024 * 1024;
 /// Largest index delta, decompressed.
 pub(crate) const DELTA_SIZE_MAX: u64 = 512 * 1024 * 1024;
+/// A delta is mostly ids, which no compression makes smaller: beyond this many times its stored size (and some room for
+/// the smallest) it can only be meant to fill memory.
+const EXPANSION_MAX: u64 = 16;
+const HEAD_ROOM: u64 = 64 * 1024;
 
 /// Seals `plaintext` as the object `name`, under a key of its own.
 pub(crate) fn seal_object(
@@ -69,6 +75,9 @@ pub(crate) fn open_object(
     let length = u64::from_le_bytes(header[16..24].try_into().expect("because the slice has 8 bytes"));
     if length > size_max {
         return Err(damaged("it says it is larger than any such object"));
+    }
+    if length > HEAD_ROOM + EXPANSION_MAX * stored.len() as u64 && size_max == DELTA_SIZE_MAX {
+        return Err(damaged("it says it is larger than ids of so many bytes can make it"));
     }
     let associated = associated_data(repository, header, name);
     let key = SealKey::new(cipher, &keyed(&keys.objects, &header[32..64]));

@@ -10,7 +10,6 @@ use bytes::Bytes;
 
 use crate::codec::hash::{keyed, pack_id};
 use crate::id::{ChunkId, PackId, PageId};
-use crate::repository::Repository;
 use crate::repository::error::RepositoryError;
 use crate::repository::frame::FrameOpener;
 use crate::repository::index::delta::{PackRecord, decode_delta};
@@ -21,6 +20,7 @@ use crate::repository::pack::{
     FOOTER_SIZE, HEADER_SIZE, PACK_SIZE_MAX, PackFooter, PackHeader, PackKeys, PackKind, TRAILER_SIZE_MAX, count,
     open_trailer,
 };
+use crate::repository::{Repository, get_at_most};
 use crate::storage::ByteRange;
 use crate::storage::name::{ObjectName, Prefix};
 
@@ -88,7 +88,7 @@ impl Repository {
     /// Reads a whole pack and proves every byte of it: name, directory, each frame, each chunk.
     pub fn verify_pack(&self, pack: &PackId) -> Result<PackRecord, RepositoryError> {
         let damaged = |reason: String| RepositoryError::PackDamaged { pack: *pack, reason };
-        let bytes = self.storage.get(&ObjectName::pack(pack), ByteRange::All)?;
+        let bytes = get_at_most(self.storage.as_ref(), &ObjectName::pack(pack), PACK_SIZE_MAX)?;
         let named = pack_id(&bytes) == *pack;
         let record = self.read_directory(pack, bytes.len() as u64)?;
         let keys = record.header.keys(&self.keys, self.config.id);

@@ -40,7 +40,7 @@ fn envelopes_of_a_newer_version_stop_with_that_word() {
     for at in [8, 11, 12] {
         let forge = with_snapshot();
         forge.put_sealed(&format!("c/{}", SessionId([9; 16])), b"{}", |header| header[at] = 9);
-        forge.withstand("a newer envelope").restore_says(1, &["newer"]);
+        forge.withstand("a newer envelope").restore_says(0, &["newer"]).restores("local/x/z");
     }
 }
 
@@ -155,9 +155,7 @@ fn records_that_swell_in_memory_are_refused() {
     ];
     for (name, bytes) in cells {
         let forge = with_snapshot();
-        for number in 0..4 {
-            forge.put_sealed(&format!("c/{}", SessionId([20 + number; 16])), &bytes, |_| {});
-        }
+        forge.put_cell(&bytes);
         forge.withstand(name).restore_says(0, &[]).restores("local/x/z");
     }
 }
@@ -201,7 +199,27 @@ fn names_that_are_no_ids_are_passed_over() {
     }
     forge.put_raw(&format!("i/99999999999999999999999/{}-0", SessionId([1; 16])), b"evil");
     forge.put_raw(&format!("i/0/{}-18446744073709551616", SessionId([1; 16])), b"evil");
-    forge.withstand("strange names").check_says(0, &[]).restore_says(0, &[]).restores("local/x/z");
+    forge.withstand("strange names").restore_says(0, &[]).restores("local/x/z");
+}
+
+#[test]
+fn objects_as_long_as_no_memory_are_refused_unread() {
+    let forge = with_snapshot();
+    let slot = "5a".repeat(16);
+    let (cell, delta) = (format!("c/{}", SessionId([9; 16])), format!("i/0/{}-0", SessionId([9; 16])));
+    let pack = format!("packs/5a/{}", "5a".repeat(32));
+    for name in ["config", &format!("keys/{slot}"), &cell, &delta, &pack] {
+        forge.put_raw(name, b"");
+        let file = std::fs::File::options().write(true).open(forge.path("repository").join(name)).expect("it is there");
+        file.set_len(1 << 33).expect("a hole");
+    }
+    let whole = |name: &str| std::fs::metadata(forge.path("repository").join(name)).expect("it is there").len();
+    assert_eq!(whole(&cell), 1 << 33);
+    forge
+        .withstand("objects of 8 GiB")
+        .check_says(21, &["c/0909", "i/0/0909", "config"])
+        .restore_says(0, &[])
+        .restores("local/x/z");
 }
 
 #[test]

@@ -150,6 +150,13 @@ impl Forge {
     }
 }
 
+/// A folder may have been filled deeper than recursion goes.
+impl Drop for Forge {
+    fn drop(&mut self) {
+        let _removed = std::process::Command::new("rm").arg("-rf").arg(self.path("target")).status();
+    }
+}
+
 fn root_of(repository: &Repository, folder: &TempDir, key: &FileKey) -> snap::codec::key::RootSecret {
     let slot = repository.key_slots().expect("slots")[0].id;
     let document = fs::read(folder.path().join(format!("repository/keys/{slot}"))).expect("a slot");
@@ -328,7 +335,8 @@ pub(super) fn picture(folder: &Path) -> BTreeMap<PathBuf, (Vec<u8>, u32, u64)> {
     let mut waiting = vec![folder.to_owned()];
     while let Some(path) = waiting.pop() {
         let status = fs::symlink_metadata(&path).expect("status");
-        let content = if status.is_file() { fs::read(&path).expect("content") } else { Vec::new() };
+        let content =
+            if status.is_file() && status.len() < 1 << 26 { fs::read(&path).expect("content") } else { Vec::new() };
         if status.is_dir() {
             waiting.extend(fs::read_dir(&path).expect("listing").map(|entry| entry.expect("entry").path()));
         }

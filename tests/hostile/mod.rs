@@ -105,7 +105,8 @@ impl Forge {
             let status = fs::symlink_metadata(&path).expect("status");
             blocks += status.blocks();
             let mut content = Vec::new();
-            if status.is_dir() {
+            // What lies too deep for a path is only counted as the folder it begins with.
+            if status.is_dir() && path.as_os_str().len() < 3000 {
                 waiting.extend(fs::read_dir(&path).expect("listing").map(|entry| entry.expect("entry").path()));
             } else if status.is_file() && status.len() < 1 << 20 {
                 content = fs::read(&path).expect("content");

@@ -22,7 +22,7 @@ fn paths_that_mean_another_place_are_refused_by_name() {
         ("empty name", b"a//evil", "a//evil"),
         ("empty name at the end", b"evil/", "evil"),
         ("zero byte", b"evil\0.txt", "evil%00.txt"),
-        ("zero byte in a folder", b"a\0b/evil", "a%00b/evil"),
+        ("zero byte in a folder", b"a\0b/evil", "a%00b"),
         ("only a zero byte", b"\0", "%00"),
         ("backslashes and colons are names here", b"..\\..\\evil:x", ""),
         ("device names are names here", b"CON", ""),

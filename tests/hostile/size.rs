@@ -40,7 +40,9 @@ fn zeros_of_exabytes_become_a_hole_or_a_message() {
             forge.commit_entries(&[big(pieces(vec![Piece::Zeros { length }]), flags), file(b"z")]);
             let outcome = forge.withstand("zeros").check_says(0, &[]).restores("local/x/z");
             if outcome.restore.code != 0 {
-                outcome.restore_says(3, &["local/x/big"]).lacks("big");
+                let code = outcome.restore.code;
+                assert!(code == 1 || code == 3, "{outcome:?}");
+                outcome.restore_says(code, &["local/x/big"]).lacks("big");
             }
         }
     }
@@ -143,7 +145,7 @@ fn a_list_of_few_pages_for_exabytes_is_checked_once_and_not_written() {
     let root = forge.page(super::forge::leaf(&[big(content, 0)]));
     forge.commit_root(root, Totals { entries: 1, files: 1, bytes });
     let outcome = forge.withstand("72 petabytes of x");
-    outcome.check_says(0, &[]).restore_says(3, &["local/x/big"]).lacks("big");
+    outcome.check_says(0, &[]).restore_says(1, &["local/x/big"]).lacks("big");
 }
 
 #[test]

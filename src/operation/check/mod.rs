@@ -219,13 +219,14 @@ struct Inspector<'i, 'r> {
 impl Witness for Inspector<'_, '_> {
     fn chunk(&self, id: &ChunkId, length: u32) -> Result<(), String> {
         let mut reason = None;
+        let mut was_tried = false;
         for location in self.reader.index().find(&id.0).filter(|location| location.header.kind == PackKind::Data) {
             if location.length != length {
                 reason = Some(format!("chunk {id} has {} bytes, not {length}", location.length));
             } else if self.suspects.is_empty() || !self.suspects.contains(&location.pack) {
                 return Ok(());
-            } else {
-                // A damaged pack may still have this one whole.
+            } else if !std::mem::replace(&mut was_tried, true) {
+                // A damaged pack may still have this one whole; the reader tries every copy.
                 match self.reader.chunk(id) {
                     Ok(_) => return Ok(()),
                     Err(error) => reason = Some(error.to_string()),

@@ -214,6 +214,8 @@ fn spelled(place: &[u8], spelling: Spelling) -> Vec<u8> {
 /// Folder and name of a place.
 pub(super) fn split(place: &[u8]) -> (&[u8], &[u8]) {
     match place.iter().rposition(|&byte| byte == b'/') {
+        // An empty name in front stays where it is seen: a folder's path may end in one slash, not in two.
+        Some(slash) if slash == 0 || place[slash - 1] == b'/' => (&place[..=slash], &place[slash + 1..]),
         Some(slash) => (&place[..slash], &place[slash + 1..]),
         None => (b"", place),
     }
