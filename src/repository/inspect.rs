@@ -61,19 +61,11 @@ impl Repository {
 
     /// Both may be whole, and one of them be another slot's.
     fn compare_slots(&self, [first, copy]: &[ObjectName; 2]) -> Result<(), RepositoryError> {
-<<<<<<< HEAD
-        let read = |name: &ObjectName| self.storage().get(name, ByteRange::All).ok();
+        let read = |name: &ObjectName| get_at_most(self.storage().as_ref(), name, DOCUMENT_SIZE_MAX as u64).ok();
         let is_whole = |slot: &Bytes| KeySlot::parse_document(slot).is_ok();
         let [one, other] = [first, copy].map(|name| read(name).filter(is_whole));
         match (one, other) {
             (Some(one), Some(other)) if one != other => {
-=======
-        let read = |name| get_at_most(self.storage().as_ref(), name, CONFIG_SIZE_MAX as u64);
-        match (read(first), read(copy)) {
-            (Ok(one), Ok(other))
-                if one != other && [&one, &other].iter().all(|slot| KeySlot::parse_document(slot).is_ok()) =>
-            {
->>>>>>> hostile
                 let reason = "it is not the same as its copy".to_owned();
                 Err(RepositoryError::ObjectDamaged { name: first.clone(), reason })
             }
@@ -81,13 +73,8 @@ impl Repository {
         }
     }
 
-<<<<<<< HEAD
     pub(super) fn inspect_slot(&self, name: &ObjectName) -> Result<(), RepositoryError> {
-        match KeySlot::parse_document(&self.storage().get(name, ByteRange::All)?) {
-=======
-    fn inspect_slot(&self, name: &ObjectName) -> Result<(), RepositoryError> {
         match KeySlot::parse_document(&get_at_most(self.storage().as_ref(), name, DOCUMENT_SIZE_MAX as u64)?) {
->>>>>>> hostile
             // A kind or version of a newer program is not damage.
             Ok(_) | Err(KeyError::NewerVersion { .. } | KeyError::UnknownKind { .. }) => Ok(()),
             Err(error) => Err(RepositoryError::ObjectDamaged { name: name.clone(), reason: error.to_string() }),
