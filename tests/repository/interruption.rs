@@ -51,9 +51,6 @@ fn faulty() -> (Arc<Faulty>, Arc<Repository>) {
     (storage, repository)
 }
 
-/// A store, the repository in it, and how the backup ended.
-type Struck = (Arc<Faulty>, Arc<Repository>, Result<(), BackupError>);
-
 /// A backup that meets `effect` at its `at`-th call of a kind; `None` where it makes fewer.
 fn struck(folder: &Path, attempt: Option<Attempt>, at: u64, lasting: Lasting, effect: Effect) -> Option<Struck> {
     let (storage, repository) = faulty();

@@ -72,7 +72,7 @@ impl Machine {
         let opener = Opener::Key(Arc::new(FileKey::generate()));
         let now = Timestamp::UNIX_EPOCH;
         let shared: Arc<dyn Storage> = Arc::clone(&storage) as _;
-        let cache = (seed % 2 == 0).then(|| folder.path().join("cache"));
+        let cache = seed.is_multiple_of(2).then(|| folder.path().join("cache"));
         let repository = Repository::init(shared, &[(opener.clone(), "")], now, cache).expect("initialised");
         let (random, known, log) = (Random::new(seed), Vec::new(), Vec::new());
         Self { folder, storage, opener, repository: Arc::new(repository), random, known, now: 0, log, trusted: 0 }
