@@ -104,6 +104,31 @@ fn a_cached_segment_with_any_byte_wrong_or_any_length_is_made_anew() {
 }
 
 #[test]
+fn a_cached_segment_is_made_anew_wherever_in_it_the_damage_is() {
+    let storage = Arc::new(MemoryStorage::new());
+    let (repository, opener) = fresh(storage.clone());
+    let chunks: Vec<Vec<u8>> = (0..5000_u32).map(|number| number.to_le_bytes().to_vec()).collect();
+    let (_, ids) = store(&repository, &chunks).expect("stored");
+    let known: HashMap<[u8; 32], Vec<u8>> = ids.into_iter().zip(chunks).collect();
+    let cache = tempfile::tempdir().expect("a folder");
+    let answer = || {
+        let repository = open(&storage, &opener, Some(cache.path()));
+        let (index, _) = repository.index().expect("an index");
+        assert_knows(&repository, &index, &known);
+    };
+    answer();
+    let [segment] = &files_below(cache.path())[..] else { panic!("one segment") };
+    let whole = std::fs::read(segment).expect("a file");
+    assert!(whole.len() > 3 * 65_536, "more than one block");
+    for at in (0..whole.len()).step_by(30_011) {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 0x20;
+        std::fs::write(segment, &bytes).expect("written");
+        answer();
+    }
+}
+
+#[test]
 fn a_damaged_delta_is_read_from_the_packs_but_not_counted_on_whichever_byte_it_is() {
     let (storage, opener, known) = several(2);
     let delta = names(&*storage, Prefix::Index).remove(0);

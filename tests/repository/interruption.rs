@@ -18,8 +18,6 @@ use snap::storage::{Attempt, StorageErrorKind};
 use super::{begin, epoch, fresh, names, noise, text};
 
 type Faulty = FaultyStorage<MemoryStorage>;
-/// Where it happened, and how the backup ended.
-type Struck = (Arc<Faulty>, Arc<Repository>, Result<(), BackupError>);
 
 fn run(repository: &Arc<Repository>, folder: &Path) -> Result<(), BackupError> {
     let label = SnapshotLabel {
