@@ -4,7 +4,7 @@
 //! in a small cache, since neighbours are read together.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use bytes::Bytes;
 
@@ -286,44 +286,61 @@ impl<'r> Reader<'r> {
         Ok(content.slice_ref(chunk))
     }
 
+    /// A frame's content. Threads that want the same frame wait for the first of them instead of opening it too.
     fn frame(&self, location: &Location) -> Result<Bytes, RepositoryError> {
         let place = (location.pack, location.frame.number);
-        if let Some(content) = self.frames.lock().expect("because no holder panics").find(&place) {
-            return Ok(content);
+        let slot = self.frames.lock().expect("because no holder panics").slot(place);
+        let mut held = slot.lock().expect("because no holder panics");
+        if let Some(content) = &*held {
+            return Ok(content.clone());
         }
         let free = self.decoders.lock().expect("because no holder panics").pop();
         let mut reader = free.map_or_else(|| FrameReader::new(self.repository), Ok)?;
         let content = reader.read(location).map(Bytes::copy_from_slice);
         self.decoders.lock().expect("because no holder panics").push(reader);
-        let content = content?;
-        self.frames.lock().expect("because no holder panics").insert(place, content.clone());
-        Ok(content)
+        let length = content.as_ref().map_or(0, Bytes::len);
+        *held = content.as_ref().ok().cloned();
+        self.frames.lock().expect("because no holder panics").note_filled(&place, &slot, length);
+        content
     }
 }
+
+/// Where a frame's content is, once somebody opened it.
+type FrameSlot = Arc<Mutex<Option<Bytes>>>;
 
 /// Decompressed frames, the oldest leaving first.
 #[derive(Default)]
 struct FrameCache {
-    frames: HashMap<(PackId, u64), Bytes>,
+    frames: HashMap<(PackId, u64), FrameSlot>,
     order: VecDeque<(PackId, u64)>,
     size: usize,
 }
 
 impl FrameCache {
-    fn find(&self, place: &(PackId, u64)) -> Option<Bytes> {
-        self.frames.get(place).cloned()
+    fn slot(&mut self, place: (PackId, u64)) -> FrameSlot {
+        let order = &mut self.order;
+        let slot = self.frames.entry(place).or_insert_with(|| {
+            order.push_back(place);
+            FrameSlot::default()
+        });
+        Arc::clone(slot)
     }
 
-    fn insert(&mut self, place: (PackId, u64), content: Bytes) {
-        if self.frames.contains_key(&place) {
+    /// Notes that a slot, still locked, was filled; lets the oldest go where that is too much. Whoever holds one keeps it.
+    fn note_filled(&mut self, place: &(PackId, u64), slot: &FrameSlot, length: usize) {
+        if !self.frames.get(place).is_some_and(|kept| Arc::ptr_eq(kept, slot)) {
             return;
         }
-        self.size += content.len();
-        self.order.push_back(place);
-        self.frames.insert(place, content);
+        self.size += length;
         while self.size > CACHE_SIZE_MAX && self.order.len() > 1 {
             let oldest = self.order.pop_front().expect("because there is more than one");
-            self.size -= self.frames.remove(&oldest).map_or(0, |content| content.len());
+            let Some(leaving) = self.frames.remove(&oldest) else { continue };
+            self.size -= match leaving.try_lock() {
+                Ok(held) => held.as_ref().map_or(0, Bytes::len),
+                Err(_) if oldest == *place => length,
+                // One that is being filled was not counted yet, and will not be.
+                Err(_) => 0,
+            };
         }
     }
 }

@@ -18,6 +18,8 @@ use snap::storage::{Attempt, StorageErrorKind};
 use super::{begin, epoch, fresh, names, noise, text};
 
 type Faulty = FaultyStorage<MemoryStorage>;
+/// A store, the repository in it, and how the backup ended.
+type Struck = (Arc<Faulty>, Arc<Repository>, Result<(), BackupError>);
 
 fn run(repository: &Arc<Repository>, folder: &Path) -> Result<(), BackupError> {
     let label = SnapshotLabel {
