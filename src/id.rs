@@ -4,6 +4,7 @@
 //! Hex is lower case. Prefixes resolve against a list the caller holds.
 
 use std::fmt;
+use std::hash::Hasher;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -118,3 +119,21 @@ id_type!(
 
 /// A snapshot: the id of the session that committed it.
 pub type SnapshotId = SessionId;
+
+/// Hashes ids for tables in memory: they are uniform already, so their first eight bytes are hash enough.
+#[derive(Debug, Default)]
+pub struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        if let Some(first) = bytes.first_chunk::<8>() {
+            self.0 ^= u64::from_le_bytes(*first);
+        }
+    }
+
+    fn write_usize(&mut self, _length: usize) {}
+}

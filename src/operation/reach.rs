@@ -5,7 +5,7 @@
 //! are met, so that every snapshot that is hit is named. It runs on all processors and holds 32 bytes a page.
 
 use std::collections::HashSet;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::BuildHasherDefault;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -13,7 +13,7 @@ use rayon::prelude::*;
 
 use crate::codec::hash::digest;
 use crate::entry::{Content, Entry, EntryPath, Metadata, Piece};
-use crate::id::{ChunkId, PageId, SnapshotId};
+use crate::id::{ChunkId, IdHasher, PageId, SnapshotId};
 use crate::operation::part::folder_of;
 use crate::repository::reader::Reader;
 use crate::resource::{ResourceRecord, Totals};
@@ -362,24 +362,6 @@ fn key_of(role: Role, id: &PageId, totals: &Totals, level: Option<u8>) -> [u8; 3
     let claims = [totals.entries, totals.files, totals.bytes].map(u64::to_le_bytes);
     text[34..].copy_from_slice(claims.as_flattened());
     digest(&text)
-}
-
-/// Ids are uniform; eight bytes of one are hash enough.
-#[derive(Default)]
-struct IdHasher(u64);
-
-impl Hasher for IdHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        if let Some(first) = bytes.first_chunk::<8>() {
-            self.0 ^= u64::from_le_bytes(*first);
-        }
-    }
-
-    fn write_usize(&mut self, _length: usize) {}
 }
 
 fn error_chain(error: &TreeError) -> String {

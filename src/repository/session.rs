@@ -5,7 +5,7 @@
 //! session finds through the deltas what need not be sent again.
 
 use std::collections::HashSet;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::BuildHasherDefault;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::codec::hash::{HashKey, keyed};
-use crate::id::{SessionId, SnapshotId};
+use crate::id::{IdHasher, SessionId, SnapshotId};
 use crate::repository::Repository;
 use crate::repository::error::RepositoryError;
 use crate::repository::frame::Effort;
@@ -98,24 +98,6 @@ struct Heartbeats {
 }
 
 type Claims = HashSet<[u8; 32], BuildHasherDefault<IdHasher>>;
-
-/// Ids are uniform already; their first bytes are hash enough.
-#[derive(Default)]
-struct IdHasher(u64);
-
-impl Hasher for IdHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        if let Some(first) = bytes.first_chunk::<8>() {
-            self.0 ^= u64::from_le_bytes(*first);
-        }
-    }
-
-    fn write_usize(&mut self, _length: usize) {}
-}
 
 impl Session {
     /// Announces the session, then opens the index.
