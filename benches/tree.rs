@@ -41,8 +41,8 @@ fn entry(number: u64) -> Entry {
         mode: 0o644,
         uid: 1000,
         gid: 1000,
-        user: Some("anna".to_owned()),
-        group: Some("users".to_owned()),
+        user: Some("anna".into()),
+        group: Some("users".into()),
         modified,
         ..PosixMetadata::default()
     };

@@ -4,6 +4,7 @@
 //! resource; a directory ends with `/`, and the empty path is the resource's own root.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -117,9 +118,9 @@ pub struct PosixMetadata {
     /// Group by number.
     pub gid: u32,
     /// Owner by name, where the system knows one.
-    pub user: Option<String>,
+    pub user: Option<Arc<str>>,
     /// Group by name, where the system knows one.
-    pub group: Option<String>,
+    pub group: Option<Arc<str>>,
     /// Modification time.
     pub modified: Timestamp,
     /// Extended attributes, ACLs among them, sorted by name.

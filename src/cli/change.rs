@@ -189,9 +189,9 @@ fn mode(posix: &PosixMetadata) -> String {
 }
 
 fn owner(posix: &PosixMetadata) -> String {
-    let name = |name: &Option<String>, number: u32| match name {
+    let name = |name: Option<&str>, number: u32| match name {
         Some(name) => text::printable(name.as_bytes()),
         None => number.to_string(),
     };
-    format!("{}:{}", name(&posix.user, posix.uid), name(&posix.group, posix.gid))
+    format!("{}:{}", name(posix.user.as_deref(), posix.uid), name(posix.group.as_deref(), posix.gid))
 }

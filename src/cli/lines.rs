@@ -154,11 +154,11 @@ fn exact(bytes: &[u8]) -> Option<String> {
 }
 
 fn owner_of(posix: &PosixMetadata) -> String {
-    let name = |name: &Option<String>, number: u32| match name {
+    let name = |name: Option<&str>, number: u32| match name {
         Some(name) => text::printable(name.as_bytes()),
         None => number.to_string(),
     };
-    format!("{} {}", name(&posix.user, posix.uid), name(&posix.group, posix.gid))
+    format!("{} {}", name(posix.user.as_deref(), posix.uid), name(posix.group.as_deref(), posix.gid))
 }
 
 /// A point in time, if the calendar reaches it.

@@ -6,6 +6,7 @@
 pub mod chunk;
 pub mod compress;
 pub mod encode;
+pub mod fields;
 pub mod hash;
 pub mod key;
 pub mod seal;

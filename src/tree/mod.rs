@@ -8,6 +8,7 @@ pub mod builder;
 pub mod cursor;
 pub mod diff;
 pub mod error;
+mod item;
 pub mod join;
 pub mod leaves;
 pub mod list;

@@ -3,17 +3,16 @@
 //! Decoding checks all that a page can tell of itself: order, limits of entries, bounded memory. Whether it stands in
 //! the right place of a tree is `position`'s to check; where it ends is `boundary`'s to decide.
 
-use std::fmt;
-
-use serde::de::{self, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 
 use crate::codec::encode;
+use crate::codec::fields::Fields;
 use crate::entry::{ChangeToken, Content, Entry, EntryKind, EntryPath, Metadata, Piece, Timestamp, Xattr};
 use crate::id::PageId;
 use crate::resource::Totals;
-use crate::tree::boundary::{Fill, ITEM_SIZE_MAX, PATH_BYTES_MAX, TreeParameters};
+use crate::tree::boundary::{Fill, ITEM_SIZE_MAX, TreeParameters};
 use crate::tree::error::{EntryFault, PageFault, TreeError};
+use crate::tree::item::{self, LeafItem};
 use crate::tree::store::PageSink;
 
 /// Highest level a page may say; pages hold two items and more, so no tree is deeper.
@@ -48,13 +47,18 @@ impl Page {
     /// Reads a page, checking order, limits and that nothing follows. Memory is bounded by a small multiple of
     /// [`encode::PAGE_SIZE_MAX`], whatever the bytes are.
     pub fn decode(plaintext: &[u8]) -> Result<Self, PageFault> {
+        let mut fields = Fields::of(plaintext)?;
+        if fields.u32()? == 0 {
+            let entries = item::entries(&mut fields)?;
+            fields.end()?;
+            return Ok(Self::Leaf(entries));
+        }
         match encode::decode(plaintext)? {
-            EncodedPage::Leaf(entries) => Ok(Self::Leaf(entries.0)),
-            EncodedPage::Inner(level @ 1..=LEVEL_MAX, links) if !links.0.is_empty() => {
+            EncodedInner::Inner(level @ 1..=LEVEL_MAX, links) if !links.0.is_empty() => {
                 Ok(Self::Inner { level, links: links.0 })
             }
-            EncodedPage::Inner(1..=LEVEL_MAX, _) => Err(PageFault::Empty),
-            EncodedPage::Inner(level, _) => Err(PageFault::Level { expected: LEVEL_MAX, actual: level }),
+            EncodedInner::Leaf | EncodedInner::Inner(1..=LEVEL_MAX, _) => Err(PageFault::Empty),
+            EncodedInner::Inner(level, _) => Err(PageFault::Level { expected: LEVEL_MAX, actual: level }),
         }
     }
 
@@ -221,7 +225,7 @@ fn shared_prefix(left: &[u8], right: &[u8]) -> usize {
 }
 
 /// Checks what the format demands of every entry, on its way in and on its way out.
-fn check_entry(entry: &Entry) -> Result<(), EntryFault> {
+pub(super) fn check_entry(entry: &Entry) -> Result<(), EntryFault> {
     check_path(&entry.path)?;
     check_content(&entry.content)?;
     match &entry.metadata {
@@ -273,98 +277,14 @@ pub(super) fn check_pieces(pieces: &[Piece]) -> Result<u64, EntryFault> {
     })
 }
 
-/// An entry on its way out: borrowed, so that encoding clones nothing.
-#[derive(Serialize)]
-struct LeafItem<'a> {
-    shared: u64,
-    #[serde(with = "serde_bytes")]
-    suffix: &'a [u8],
-    kind: &'a EntryKind,
-    metadata: &'a Metadata,
-    token: &'a Option<ChangeToken>,
-    content: &'a Content,
-}
-
-/// An entry on its way in, before its path is whole.
 #[derive(Deserialize)]
-struct DecodedItem {
-    shared: u64,
-    #[serde(with = "serde_bytes")]
-    suffix: Vec<u8>,
-    kind: EntryKind,
-    metadata: Metadata,
-    token: Option<ChangeToken>,
-    content: Content,
-}
-
-#[derive(Deserialize)]
-enum EncodedPage {
-    Leaf(Entries),
+enum EncodedInner {
+    /// A leaf, which `item` reads.
+    Leaf,
     Inner(u8, Links),
 }
 
-struct Entries(Vec<Entry>);
 struct Links(Vec<PageLink>);
-
-/// Items reserved ahead of reading them; more only come with bytes that are really there.
-const RESERVED_MAX: usize = 4096;
-/// Paths of a page can reach this; it bounds what a page of many long shared prefixes decodes to.
-const PATH_BYTES_TOTAL_MAX: usize = PATH_BYTES_MAX + EntryPath::LENGTH_MAX;
-
-impl<'de> Deserialize<'de> for Entries {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_seq(EntriesVisitor)
-    }
-}
-
-struct EntriesVisitor;
-
-impl<'de> Visitor<'de> for EntriesVisitor {
-    type Value = Entries;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("entries in path order")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Entries, A::Error> {
-        let mut entries: Vec<Entry> = Vec::with_capacity(items.size_hint().unwrap_or(0).min(RESERVED_MAX));
-        let mut path_bytes = 0;
-        while let Some(item) = items.next_element::<DecodedItem>()? {
-            let previous = entries.last().map(|entry| entry.path.as_bytes());
-            let path = whole_path(previous, item.shared, item.suffix).map_err(de::Error::custom)?;
-            path_bytes += path.0.len();
-            if path_bytes > PATH_BYTES_TOTAL_MAX {
-                return Err(de::Error::custom("its paths are longer than those of a page may be"));
-            }
-            let DecodedItem { kind, metadata, token, content, .. } = item;
-            let entry = Entry { path, kind, metadata, token, content };
-            check_entry(&entry).map_err(de::Error::custom)?;
-            entries.push(entry);
-        }
-        Ok(Entries(entries))
-    }
-}
-
-/// Puts the shared prefix before the suffix; the result must come after `previous`.
-fn whole_path(previous: Option<&[u8]>, shared: u64, suffix: Vec<u8>) -> Result<EntryPath, &'static str> {
-    let Some(previous) = previous else {
-        return if shared == 0 { Ok(EntryPath(suffix)) } else { Err("its first path shares bytes with one before it") };
-    };
-    let shared = usize::try_from(shared).ok().filter(|shared| *shared <= previous.len());
-    let Some((prefix, rest)) = shared.map(|shared| previous.split_at(shared)) else {
-        return Err("a path shares more bytes than the one before it has");
-    };
-    if suffix.as_slice() <= rest {
-        return Err("its paths are not in order");
-    }
-    if prefix.is_empty() {
-        return Ok(EntryPath(suffix));
-    }
-    let mut path = Vec::with_capacity(prefix.len() + suffix.len());
-    path.extend_from_slice(prefix);
-    path.extend_from_slice(&suffix);
-    Ok(EntryPath(path))
-}
 
 impl<'de> Deserialize<'de> for Links {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

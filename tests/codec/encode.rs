@@ -28,7 +28,7 @@ fn entry_is_encoded_as_the_format_says() {
         mode: 0o644,
         uid: 1000,
         gid: 5,
-        user: Some("ada".to_owned()),
+        user: Some("ada".into()),
         group: None,
         modified: Timestamp { seconds: -1, nanoseconds: 7 },
         xattrs: vec![Xattr { name: b"user.x".to_vec(), value: Content::Inline(b"v".to_vec()) }],

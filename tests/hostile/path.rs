@@ -204,7 +204,7 @@ fn attributes_of_hostile_names_and_sizes_do_no_harm() {
         let value = Content::Inline(vec![1; 512]);
         let entry = with_metadata(file(b"a"), |metadata| {
             metadata.xattrs = vec![Xattr { name: name.to_vec(), value }];
-            metadata.user = Some("root\x1b[2J".to_owned());
+            metadata.user = Some("root\x1b[2J".into());
         });
         forge.commit_entries(&[entry]);
         forge.withstand("an attribute").restores("local/x/a");

@@ -61,7 +61,7 @@ fn owners_go_by_name_then_by_number() {
         return skipped("only root gives things away");
     }
     let ground = Ground::new();
-    let name = |name: &str| Some(name.to_owned());
+    let name = |name: &str| Some(name.into());
     let known = PosixMetadata { uid: 4711, gid: 4712, user: name("daemon"), group: name("daemon"), ..posix(0o4750) };
     let unknown = PosixMetadata { user: name("nobody-here"), group: name("nobody-here"), ..known.clone() };
     let daemon = uzers::get_user_by_name("daemon").expect("the user daemon").uid();

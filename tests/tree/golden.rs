@@ -28,7 +28,7 @@ pub(crate) fn golden_entries() -> Vec<Entry> {
         mode: 0o4755,
         uid: 1000,
         gid: 70_000,
-        user: Some("anna".to_owned()),
+        user: Some("anna".into()),
         group: None,
         modified: Timestamp { seconds: -1, nanoseconds: 999_999_999 },
         xattrs: vec![Xattr { name: b"user.note".to_vec(), value: Content::Inline(b"x".to_vec()) }],

@@ -5,6 +5,7 @@ mod diff;
 mod generate;
 mod golden;
 mod hostile;
+mod item;
 mod list;
 mod part;
 mod root;

@@ -270,10 +270,10 @@ fn fields(old: &Entry, new: &Entry, silence: Silence) -> Vec<Field> {
 }
 
 fn posix_fields(old: &PosixMetadata, new: &PosixMetadata, fields: &mut Vec<Field>) {
-    let owner = |posix: &PosixMetadata| (posix.uid, posix.gid, posix.user.clone(), posix.group.clone());
+    let same_owner = (old.uid, old.gid, &old.user, &old.group) == (new.uid, new.gid, &new.user, &new.group);
     let differs = [
         (Field::Mode, old.mode != new.mode),
-        (Field::Owner, owner(old) != owner(new)),
+        (Field::Owner, !same_owner),
         (Field::Xattrs, old.xattrs != new.xattrs),
         (Field::Link, old.link_to != new.link_to),
         (Field::Flags, old.flags != new.flags),

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map;
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::entry::{ChangeToken, Content, Entry, EntryKind, EntryPath, Metadata, PosixMetadata};
 use crate::source::local::listed::Listed;
@@ -18,7 +18,7 @@ pub struct OwnerNames {
 }
 
 #[derive(Default)]
-struct NameCache(RwLock<HashMap<u32, Option<String>>>);
+struct NameCache(RwLock<HashMap<u32, Option<Arc<str>>>>);
 
 impl OwnerNames {
     /// None known yet.
@@ -27,19 +27,19 @@ impl OwnerNames {
     }
 
     /// Name of a user; `None` where the system knows none, or one that is not UTF-8.
-    pub fn user(&self, uid: u32) -> Option<String> {
-        self.users.name(uid, |uid| uzers::get_user_by_uid(uid).and_then(|user| user.name().to_str().map(str::to_owned)))
+    pub fn user(&self, uid: u32) -> Option<Arc<str>> {
+        self.users.name(uid, |uid| uzers::get_user_by_uid(uid).and_then(|user| user.name().to_str().map(Arc::from)))
     }
 
     /// Name of a group; `None` as for a user.
-    pub fn group(&self, gid: u32) -> Option<String> {
-        let ask = |gid| uzers::get_group_by_gid(gid).and_then(|group| group.name().to_str().map(str::to_owned));
+    pub fn group(&self, gid: u32) -> Option<Arc<str>> {
+        let ask = |gid| uzers::get_group_by_gid(gid).and_then(|group| group.name().to_str().map(Arc::from));
         self.groups.name(gid, ask)
     }
 }
 
 impl NameCache {
-    fn name(&self, number: u32, ask: impl FnOnce(u32) -> Option<String>) -> Option<String> {
+    fn name(&self, number: u32, ask: impl FnOnce(u32) -> Option<Arc<str>>) -> Option<Arc<str>> {
         if let Some(name) = self.0.read().unwrap_or_else(PoisonError::into_inner).get(&number) {
             return name.clone();
         }
