@@ -70,7 +70,7 @@ fn restore(place: &Path, content: &[u8], mode: u32) {
     let target = Target::open(place, TargetOptions::default()).expect("a target");
     let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
     let modified = Timestamp { seconds: 1_500_000_000, nanoseconds: 1 };
-    let user = uid.eq(&0).then(|| "root".to_owned());
+    let user = uid.eq(&0).then(|| std::sync::Arc::from("root"));
     let metadata = PosixMetadata { mode, uid, gid, modified, group: user.clone(), user, ..PosixMetadata::default() };
     let metadata = Metadata::Posix(Box::new(metadata));
     for number in 0..FOLDERS {
