@@ -8,6 +8,7 @@ mod fuzz;
 mod hostile;
 mod kill;
 mod local;
+mod prune;
 mod query;
 mod reader;
 mod repository;

@@ -10,7 +10,7 @@ use clap::{ArgAction, Parser, Subcommand};
 
 use crate::cli::color::When;
 use crate::cli::command::{
-    backup, cat, check, completions, config, diff, find, init, key, ls, man, restore, snapshots, stats, tag,
+    backup, cat, check, completions, config, diff, find, init, key, ls, man, prune, restore, snapshots, stats, tag,
 };
 use crate::cli::config::Flag;
 use crate::cli::config::schema::Key;
@@ -57,6 +57,7 @@ pub(crate) enum Command {
     Check(check::Args),
     Stats(stats::Args),
     Key(key::Args),
+    Prune(prune::Args),
     Tag(tag::Args),
     Config(config::Args),
     Completions(completions::Args),

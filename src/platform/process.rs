@@ -27,6 +27,25 @@ impl ProcessIdentity {
             started: read("/proc/self/stat").as_deref().and_then(start_time),
         }
     }
+
+    /// Whether a process of this identity has certainly ended: it ran on this boot, among the processes seen from here, and
+    /// is not there any more. `false` where nobody can tell.
+    pub fn has_ended(&self) -> bool {
+        let here = Self::of_this();
+        let same = here.boot.is_some() && self.boot == here.boot;
+        if !same || here.pid_namespace.is_none() || self.pid_namespace != here.pid_namespace || self.started.is_none() {
+            return false;
+        }
+        match std::fs::read_to_string(format!("/proc/{}/stat", self.pid)) {
+            Ok(stat) => start_time(&stat).is_some_and(|started| Some(started) != self.started) || is_defunct(&stat),
+            Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+        }
+    }
+}
+
+/// Field 3: a process that ended and was not yet waited for by its parent.
+fn is_defunct(stat: &str) -> bool {
+    stat.rsplit_once(')').is_some_and(|(_, rest)| matches!(rest.trim_start().as_bytes().first(), Some(b'Z' | b'X')))
 }
 
 /// Field 22 of `/proc/<pid>/stat`; the second field, the command, may hold spaces and parentheses.

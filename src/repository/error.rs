@@ -117,7 +117,7 @@ pub enum RepositoryError {
 impl RepositoryError {
     /// Whether it says that this one object is lost, as against storage that does not answer or refuses: then the others are
     /// read all the same. An object whose header speaks of a newer version belongs here too, as `config` would say so first.
-    pub(crate) fn is_damage(&self) -> bool {
+    pub fn is_damage(&self) -> bool {
         match self {
             Self::ObjectDamaged { .. } | Self::PackDamaged { .. } | Self::NewerFormat { .. } => true,
             Self::Storage(error) => matches!(

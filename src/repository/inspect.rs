@@ -15,7 +15,7 @@ use crate::storage::StorageErrorKind;
 use crate::storage::name::{ObjectName, Prefix};
 
 impl Repository {
-    /// What of config, key slots, index deltas, session and forget marks is damaged or missing. Nothing is lost by it: it
+    /// What of config, key slots, index, generations, session and forget marks is damaged or missing. Nothing is lost by it: it
     /// can be made again from what is left, or only its name counts.
     pub fn inspect(&self) -> Result<Vec<RepositoryError>, RepositoryError> {
         let mut damaged = Vec::new();
@@ -29,12 +29,15 @@ impl Repository {
             }
             keep(&mut damaged, self.compare_slots(&names))?;
         }
-        let objects = self.storage().list(&Prefix::Index)?;
-        let deltas: Vec<&ObjectName> =
-            objects.iter().map(|object| &object.name).filter(|name| name.index_delta_parts().is_some()).collect();
-        let read: Vec<_> = deltas.par_iter().map(|name| self.packs_of(name.as_str()).map(drop)).collect();
+        let deltas = self.names(&Prefix::Index, |name| name.index_delta_parts().is_some())?;
+        let segments = self.names(&Prefix::Base, |name| name.base_segment_id().is_some())?;
+        let read: Vec<_> =
+            deltas.par_iter().chain(&segments).map(|name| self.packs_of(name.as_str()).map(drop)).collect();
         for result in read {
             keep(&mut damaged, result)?;
+        }
+        for name in self.names(&Prefix::Generations, |_| true)? {
+            keep(&mut damaged, self.read_document(&name).map(drop))?;
         }
         for mark in self.storage().list(&Prefix::Sessions)? {
             keep(&mut damaged, self.read_document(&mark.name).map(drop))?;
@@ -42,10 +45,23 @@ impl Repository {
         for mark in self.storage().list(&Prefix::Forgets)? {
             keep(&mut damaged, self.read_document(&mark.name).map(drop))?;
             if let Some(forgotten) = mark.name.forget_mark_id() {
-                keep(&mut damaged, self.read_cell(forgotten).map(drop))?;
+                match self.cell(forgotten) {
+                    // A prune that was cut short took the cell and not yet the mark.
+                    Err(RepositoryError::Storage(error)) if error.kind == StorageErrorKind::NotFound => {}
+                    read => keep(&mut damaged, read.map(drop))?,
+                }
             }
         }
         Ok(damaged)
+    }
+
+    fn names(
+        &self,
+        prefix: &Prefix,
+        is_wanted: impl Fn(&ObjectName) -> bool,
+    ) -> Result<Vec<ObjectName>, RepositoryError> {
+        let objects = self.storage().list(prefix)?;
+        Ok(objects.into_iter().map(|object| object.name).filter(is_wanted).collect())
     }
 
     pub(super) fn inspect_config(&self, name: &ObjectName) -> Result<(), RepositoryError> {

@@ -48,7 +48,7 @@ pub struct SlotSummary {
 impl Repository {
     /// Adds a slot that `opener` opens.
     pub fn add_key(&self, opener: &Opener, label: &str, created: jiff::Timestamp) -> Result<SlotId, RepositoryError> {
-        self.refuse_generations()?;
+        self.config.writable()?;
         let id = SlotId(random_bytes()?);
         let source = opener.source();
         let slot = KeySlot::create(id, self.config.id, source, label, created, KdfCost::default(), &self.roots)?;
@@ -73,7 +73,7 @@ impl Repository {
 
     /// Removes a slot; the last one that can be read stays, or nothing would ever open the repository again.
     pub fn remove_key(&self, id: &SlotId) -> Result<(), RepositoryError> {
-        self.refuse_generations()?;
+        self.config.writable()?;
         let slots = self.key_slots()?;
         if !slots.iter().any(|slot| slot.id != *id && slot.slot.is_some()) {
             return Err(RepositoryError::LastKey);

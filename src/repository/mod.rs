@@ -17,7 +17,7 @@ use crate::repository::index::cache::IndexCache;
 use crate::repository::keyring::{Opener, unlock};
 use crate::repository::object::{DOCUMENT_SIZE_MAX, OBJECT_OVERHEAD, open_object, seal_object};
 use crate::repository::random::random_bytes;
-use crate::storage::name::{ObjectName, Prefix};
+use crate::storage::name::ObjectName;
 use crate::storage::{ByteRange, Put, Storage, StorageError, StorageErrorKind};
 
 pub mod config;
@@ -25,9 +25,11 @@ pub mod error;
 mod frame;
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod generation;
 pub mod index;
 mod inspect;
 pub mod keyring;
+pub mod liveness;
 mod mend;
 mod object;
 pub mod pack;
@@ -37,6 +39,7 @@ pub mod reader;
 pub mod session;
 pub mod snapshot;
 mod upload;
+mod view;
 
 /// Bytes of `reserve`, which a prune on a full disk frees first.
 const RESERVE_SIZE: usize = 1 << 20;
@@ -187,21 +190,15 @@ impl Repository {
         Ok(size)
     }
 
-    /// Refuses to write where this program does not know all there is.
-    fn refuse_generations(&self) -> Result<(), RepositoryError> {
-        self.config.writable()?;
-        self.refuse_pruned()
+    /// Gives the room of the reserve to what frees more.
+    pub fn free_reserve(&self) -> Result<(), RepositoryError> {
+        Ok(self.storage.delete(&ObjectName::reserve())?)
     }
 
-    /// Refuses where a pruner of a newer program was at work, whose records this one does not know.
-    pub(crate) fn refuse_pruned(&self) -> Result<(), RepositoryError> {
-        match self.storage.list(&Prefix::Generations)?.first() {
-            None => Ok(()),
-            Some(object) => Err(RepositoryError::NewerFormat {
-                what: object.name.to_string(),
-                reason: "this version does not know pruned repositories".to_owned(),
-            }),
-        }
+    /// Puts the reserve back, if there is room.
+    pub fn restore_reserve(&self) {
+        // It is there for comfort: a prune on a full disk works by its own deletions too, as soon as one succeeded.
+        drop(self.put_reserve());
     }
 
     fn put_reserve(&self) -> Result<(), RepositoryError> {

@@ -7,10 +7,10 @@ use crate::codec::compress::{Compressor, Decompressor, Method};
 use crate::codec::hash::keyed;
 use crate::codec::key::Keys;
 use crate::codec::seal::{Cipher, NonceCounter, SealKey, Sealed, TAG_SIZE};
-use crate::id::RepositoryId;
+use crate::id::{RepositoryId, SegmentId};
 use crate::repository::error::RepositoryError;
 use crate::repository::random::random_bytes;
-use crate::storage::name::ObjectName;
+use crate::storage::name::{ObjectName, Prefix};
 
 const MAGIC: &[u8; 8] = b"SNAPSEAL";
 const VERSION: u8 = 1;
@@ -90,6 +90,17 @@ pub(crate) fn open_object(
     Ok(plaintext)
 }
 
+/// Seals a segment of the base index, whose name is only known by its sealed bytes.
+pub(crate) fn seal_base(
+    keys: &Keys,
+    repository: RepositoryId,
+    plaintext: &[u8],
+    cipher: Cipher,
+) -> Result<Sealed, RepositoryError> {
+    seal_object(keys, repository, &ObjectName::base_segment(&SegmentId([0; 32])), plaintext, cipher)
+}
+
 fn associated_data(repository: RepositoryId, header: &[u8], name: &ObjectName) -> Vec<u8> {
-    [&repository.0[..], header, name.to_string().as_bytes()].concat()
+    let name = if name.base_segment_id().is_some() { Prefix::Base.as_str() } else { name.as_str() };
+    [&repository.0[..], header, name.as_bytes()].concat()
 }

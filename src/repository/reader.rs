@@ -3,7 +3,7 @@
 //! A chunk that cannot be read from one pack is looked for in every other that has a copy. Frames of pages are kept
 //! in a small cache, since neighbours are read together.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use bytes::Bytes;
@@ -12,10 +12,9 @@ use crate::codec::hash::{keyed, pack_id};
 use crate::id::{ChunkId, PackId, PageId};
 use crate::repository::error::RepositoryError;
 use crate::repository::frame::FrameOpener;
-use crate::repository::index::delta::{PackRecord, decode_delta};
+use crate::repository::index::delta::PackRecord;
 use crate::repository::index::segment::{FrameLocation, Location};
 use crate::repository::index::{DeltaSource, Index};
-use crate::repository::object::DELTA_SIZE_MAX;
 use crate::repository::pack::{
     FOOTER_SIZE, HEADER_SIZE, PACK_SIZE_MAX, PackFooter, PackHeader, PackKeys, PackKind, TRAILER_SIZE_MAX, count,
     open_trailer,
@@ -30,27 +29,6 @@ const CACHE_SIZE_MAX: usize = 12 << 20;
 const TAIL_SIZE: u64 = 64 * 1024;
 
 impl Repository {
-    /// Opens the index. Damaged parts are set aside and returned; what they named is read from the packs themselves.
-    pub fn index(&self) -> Result<(Index, Vec<RepositoryError>), RepositoryError> {
-        let objects = self.storage.list(&Prefix::Index)?;
-        let deltas = objects.iter().filter(|object| object.name.index_delta_parts().is_some());
-        let names: Vec<String> = deltas.map(|object| object.name.to_string()).collect();
-        Index::open(&names, self, self.cache())
-    }
-
-    /// The index, and beside it what is in packs that no delta names: for those who must not miss a chunk because a
-    /// delta was deleted.
-    pub fn whole_index(&self) -> Result<(Index, Vec<RepositoryError>), RepositoryError> {
-        let (mut index, damaged) = self.index()?;
-        if damaged.is_empty() {
-            let beside = self.packs_beside(&index)?;
-            if !beside.is_empty() {
-                index.adopt(&beside)?;
-            }
-        }
-        Ok((index, damaged))
-    }
-
     /// Reads a pack's header and directory from storage, as is needed where no index names it.
     pub fn read_directory(&self, pack: &PackId, size: u64) -> Result<PackRecord, RepositoryError> {
         let name = ObjectName::pack(pack);
@@ -110,7 +88,7 @@ impl Repository {
     }
 
     /// The packs on storage and their sizes.
-    pub(super) fn stored_packs(&self) -> Result<HashMap<PackId, u64>, RepositoryError> {
+    pub fn stored_packs(&self) -> Result<HashMap<PackId, u64>, RepositoryError> {
         let objects = self.storage.list(&Prefix::Packs)?;
         Ok(objects.iter().filter_map(|object| Some((object.name.pack_id()?, object.size))).collect())
     }
@@ -118,30 +96,6 @@ impl Repository {
     /// Reads stored bytes of a pack.
     fn read_pack_range(&self, pack: &PackId, offset: u64, length: u64) -> Result<Bytes, RepositoryError> {
         Ok(self.storage.get(&ObjectName::pack(pack), ByteRange::From { offset, length })?)
-    }
-}
-
-impl DeltaSource for Repository {
-    fn packs_of(&self, name: &str) -> Result<Vec<PackRecord>, RepositoryError> {
-        let name: ObjectName = name.parse().expect("because it was listed under this name");
-        let plain = self.read_object(&name, DELTA_SIZE_MAX)?;
-        decode_delta(&plain).map_err(|reason| RepositoryError::ObjectDamaged { name, reason })
-    }
-
-    fn packs_beside(&self, index: &Index) -> Result<Vec<PackRecord>, RepositoryError> {
-        let named: HashSet<PackId> = index.packs().map(|pack| pack.id).collect();
-        let mut records = Vec::new();
-        for (pack, size) in self.stored_packs()? {
-            if named.contains(&pack) {
-                continue;
-            }
-            match self.read_directory(&pack, size) {
-                Ok(record) => records.push(record),
-                Err(error) if error.is_damage() => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(records)
     }
 }
 
@@ -224,15 +178,16 @@ impl<'r> Reader<'r> {
 
     /// A data chunk.
     pub fn chunk(&self, id: &ChunkId) -> Result<Bytes, RepositoryError> {
-        self.read(PackKind::Data, &id.0)
+        self.stored(PackKind::Data, &id.0)
     }
 
     /// A page.
     pub fn page(&self, id: &PageId) -> Result<Bytes, RepositoryError> {
-        self.read(PackKind::Pages, &id.0)
+        self.stored(PackKind::Pages, &id.0)
     }
 
-    fn read(&self, kind: PackKind, id: &[u8; 32]) -> Result<Bytes, RepositoryError> {
+    /// A chunk or page by the kind of pack it is in.
+    pub fn stored(&self, kind: PackKind, id: &[u8; 32]) -> Result<Bytes, RepositoryError> {
         let mut failure = match self.read_by(self.index, kind, id) {
             Ok(chunk) => return Ok(chunk),
             Err(failure) => failure,

@@ -10,13 +10,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::codec::hash::{HashKey, keyed};
-use crate::id::{IdHasher, SessionId, SnapshotId};
+use crate::id::{IdHasher, PackId, SessionId, SnapshotId};
 use crate::repository::Repository;
 use crate::repository::error::RepositoryError;
 use crate::repository::frame::Effort;
+use crate::repository::generation::Access;
 use crate::repository::index::Index;
 use crate::repository::pack::PackKind;
 use crate::repository::pack_writer::{ClosedPack, PackWriter};
@@ -49,7 +50,7 @@ pub enum Origin {
 }
 
 /// What a session says of whoever runs it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionMark {
     /// When it began.
     pub time: jiff::Timestamp,
@@ -103,27 +104,26 @@ impl Session {
     /// Announces the session, then opens the index.
     pub fn begin(repository: Arc<Repository>, mark: &SessionMark, mode: Mode) -> Result<Self, RepositoryError> {
         let id = SessionId(random_bytes()?);
-        // Asked before the mark too, so that a refusal leaves nothing that a pruner would wait for.
-        repository.refuse_generations()?;
+        repository.config().writable()?;
         if mode == Mode::Write {
             let document = serde_json::to_vec(mark).expect("because a mark is plain data");
             let _created = repository.put_object(&ObjectName::session(&id), &document)?;
             // Best effort: a writer may lack the right, and what is not mended is still reported by `check`.
             let _ = repository.mend_pairs();
         }
-        repository.refuse_generations()?;
         if mode == Mode::Write {
             // What is deduplicated against must not be lost in a power cut that our own packs survive.
             repository.storage().settle(&Prefix::Index)?;
         }
-        let (mut index, mut damaged) = repository.index()?;
+        // W1 before W2 and W3: whoever prunes from now on sees the mark and waits, or was seen by us.
+        let (generation, mut index, mut damaged) = repository.index_of(Access::Write)?;
         // A lost pack heals where its content still is: whoever has that sends it again.
         let lost = index.set_lost_packs_aside(&repository.stored_packs()?);
         damaged.extend(lost.into_iter().map(|pack| RepositoryError::PackDamaged {
             pack,
             reason: "it is not there, or not as long as it was".to_owned(),
         }));
-        let epoch = 0;
+        let epoch = generation.epoch();
         Ok(Self {
             uploads: Uploads::start(Arc::clone(&repository), id, epoch, mode),
             repository,
@@ -137,6 +137,11 @@ impl Session {
             unflushed: AtomicU64::new(0),
             heartbeats: Mutex::new(Heartbeats { last: std::time::Instant::now(), count: 0 }),
         })
+    }
+
+    /// Counts on these packs no longer: what is in them and asked for is stored again.
+    pub fn set_aside(&mut self, packs: &HashSet<PackId>) {
+        self.index.forbid(packs);
     }
 
     /// Its id, which the snapshot will have.

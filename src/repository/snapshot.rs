@@ -5,9 +5,10 @@
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::id::SnapshotId;
+use crate::id::{SessionId, SnapshotId};
 use crate::repository::Repository;
 use crate::repository::error::RepositoryError;
+use crate::repository::generation::{Access, Generation};
 use crate::resource::SnapshotRecord;
 use crate::storage::name::{ObjectName, Prefix};
 use crate::storage::{Put, StorageErrorKind};
@@ -28,9 +29,20 @@ pub struct Snapshot {
 /// What a commit cell says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "lowercase")]
-pub(crate) enum CommitCell {
-    Snapshot { epoch: u64, snapshot: Box<SnapshotRecord> },
-    Closed { epoch: u64 },
+pub enum CommitCell {
+    /// The session committed a snapshot.
+    Snapshot {
+        /// The generation in which it began.
+        epoch: u64,
+        /// What the snapshot says of itself.
+        snapshot: Box<SnapshotRecord>,
+    },
+    /// It ended without one.
+    Closed {
+        /// The generation in which it began.
+        epoch: u64,
+    },
+    /// A prune held its writer for dead.
     Revoked,
 }
 
@@ -49,8 +61,13 @@ pub struct Snapshots {
 }
 
 impl Repository {
-    /// Reads every commit cell that is not forgotten.
+    /// The snapshots that count now.
     pub fn snapshots(&self) -> Result<Snapshots, RepositoryError> {
+        self.snapshots_of(&self.generation(Access::Read)?)
+    }
+
+    /// The snapshots that count at a generation (V): every commit cell that is not forgotten, and not a sleeper's.
+    pub fn snapshots_of(&self, generation: &Generation) -> Result<Snapshots, RepositoryError> {
         let forgotten: Vec<SnapshotId> =
             self.storage.list(&Prefix::Forgets)?.iter().filter_map(|object| object.name.forget_mark_id()).collect();
         let cells: Vec<SnapshotId> = self
@@ -60,12 +77,14 @@ impl Repository {
             .filter_map(|object| object.name.commit_cell_id())
             .filter(|id| !forgotten.contains(id))
             .collect();
-        let read: Vec<_> = cells.par_iter().map(|id| (*id, self.read_cell(*id))).collect();
+        let read: Vec<_> = cells.par_iter().map(|id| (*id, self.cell(*id))).collect();
         let mut snapshots = Snapshots { valid: Vec::new(), damaged: Vec::new() };
         for (id, cell) in read {
             match cell {
-                Ok(CommitCell::Snapshot { snapshot, .. }) => snapshots.valid.push(Snapshot { id, record: *snapshot }),
-                Ok(CommitCell::Closed { .. } | CommitCell::Revoked) => {}
+                Ok(CommitCell::Snapshot { epoch, snapshot }) if generation.counts(&id, epoch) => {
+                    snapshots.valid.push(Snapshot { id, record: *snapshot });
+                }
+                Ok(CommitCell::Snapshot { .. } | CommitCell::Closed { .. } | CommitCell::Revoked) => {}
                 // Forgotten and pruned since the listing.
                 Err(RepositoryError::Storage(error)) if error.kind == StorageErrorKind::NotFound => {}
                 Err(error) if error.is_damage() => snapshots.damaged.push(error),
@@ -78,13 +97,14 @@ impl Repository {
 
     /// Marks a snapshot as forgotten; its data stays until a prune. Marking twice is fine.
     pub fn forget(&self, id: SnapshotId, time: jiff::Timestamp, host: &str) -> Result<(), RepositoryError> {
-        self.refuse_generations()?;
+        self.config.writable()?;
         let document = serde_json::to_vec(&ForgetMark { time, host }).expect("because a mark is plain data");
         let _created_or_there = self.put_object(&ObjectName::forget_mark(&id), &document)?;
         Ok(())
     }
 
-    pub(crate) fn read_cell(&self, id: SnapshotId) -> Result<CommitCell, RepositoryError> {
+    /// What the commit cell of a session says.
+    pub fn cell(&self, id: SessionId) -> Result<CommitCell, RepositoryError> {
         let name = ObjectName::commit_cell(&id);
         let document = self.read_document(&name)?;
         parse_cell(&document).map_err(|reason| RepositoryError::ObjectDamaged { name, reason })
@@ -97,7 +117,7 @@ impl Repository {
         match self.put_object(&name, &document)? {
             Put::Created => Ok(()),
             // Our own cell after a lost reply is a success; anything else was decided by a pruner.
-            Put::Exists if self.read_cell(id)? == *cell => Ok(()),
+            Put::Exists if self.cell(id)? == *cell => Ok(()),
             Put::Exists => Err(RepositoryError::Revoked),
         }
     }

@@ -2,7 +2,7 @@
 
 use super::harness::Machine;
 
-const COMMANDS: [&str; 15] = [
+const COMMANDS: [&str; 16] = [
     "init",
     "backup",
     "restore",
@@ -14,6 +14,7 @@ const COMMANDS: [&str; 15] = [
     "check",
     "stats",
     "key",
+    "prune",
     "tag",
     "config",
     "completions",

@@ -135,16 +135,21 @@ fn the_last_slot_stays() {
 }
 
 #[test]
-fn a_pruned_repository_is_read_but_not_written() {
+fn an_intent_that_cannot_be_read_stops_writers_and_no_reader() {
     let (storage, opener) = made();
     let intent = ObjectName::prune_intent(1);
     assert_eq!(storage.put_if_absent(&intent, vec![1].into()).expect("put"), Put::Created);
     let repository = Arc::new(open(&storage, &opener).expect("it opens"));
-    let before = names(&*storage, Prefix::All);
     assert!(repository.snapshots().expect("it is read").valid.is_empty());
-    assert!(matches!(super::store(&repository, &[]), Err(RepositoryError::NewerFormat { .. })));
-    let id = snap::id::SessionId([1; 16]);
-    assert!(matches!(repository.forget(id, epoch(), "host"), Err(RepositoryError::NewerFormat { .. })));
-    assert!(matches!(repository.add_key(&key(), "", epoch()), Err(RepositoryError::NewerFormat { .. })));
-    assert_eq!(names(&*storage, Prefix::All), before, "a refusal leaves nothing behind");
+    let refused = super::store(&repository, &[]);
+    assert!(matches!(&refused, Err(RepositoryError::ObjectDamaged { name, .. }) if *name == intent), "{refused:?}");
+}
+
+#[test]
+fn a_generation_that_skips_one_is_no_generation() {
+    let (storage, opener) = made();
+    let intent = ObjectName::prune_intent(2);
+    assert_eq!(storage.put_if_absent(&intent, vec![1].into()).expect("put"), Put::Created);
+    let repository = Arc::new(open(&storage, &opener).expect("it opens"));
+    assert!(matches!(super::store(&repository, &[]), Err(RepositoryError::ObjectDamaged { .. })));
 }

@@ -4,11 +4,16 @@ use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use snap::codec::key::secret::FileKey;
-use snap::operation::backup::{BackupError, BackupReport, BackupRequest, Rereading, SnapshotLabel, backup};
+use snap::operation::backup::{
+    BackupError, BackupReport, BackupRequest, Rereading, SnapshotLabel, backup, session_mark,
+};
 use snap::operation::check::{CheckRequest, Depth, Verdict, check};
+use snap::operation::prune::plan::{Limits, MaxUnused};
+use snap::operation::prune::{Patience, PruneError, PruneReport, PruneRequest, prune};
 use snap::operation::restore::{Deletion, RestoreMode, RestoreRequest, restore};
 use snap::operation::tag::{TagChange, TagRequest, tag};
 use snap::operation::target::TargetOptions;
@@ -28,6 +33,14 @@ use super::picture::{Picture, difference, picture};
 
 type Store = FaultyStorage<MemoryStorage>;
 
+struct NoPatience;
+
+impl Patience for NoPatience {
+    fn pause(&self) -> bool {
+        false
+    }
+}
+
 struct Machine {
     folder: tempfile::TempDir,
     storage: Arc<Store>,
@@ -39,15 +52,25 @@ struct Machine {
     /// Seconds; every step is one later.
     now: i64,
     log: Vec<String>,
+    counts: Counts,
+}
+
+/// What a run of histories came to, so that one in which nothing of it happened is seen.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Counts {
     /// Backups that read less than there was.
-    trusted: u64,
+    pub(crate) trusted: u64,
+    /// Packs that prunes deleted.
+    pub(crate) swept: u64,
+    /// Packs that prunes wrote anew.
+    pub(crate) repacked: u64,
 }
 
 /// Plays the histories of these seeds in turns, a step of each; says what went wrong with which, after all that was done.
 ///
 /// In turns, because nothing is taken for unchanged within two seconds of its change: files grow old enough to be trusted
-/// while the other histories go on. Returns how many backups left something unread.
-pub(crate) fn play(seeds: Range<u64>, steps: usize) -> Result<u64, String> {
+/// while the other histories go on. Returns what it all came to.
+pub(crate) fn play(seeds: Range<u64>, steps: usize) -> Result<Counts, String> {
     let mut machines: Vec<(u64, Machine)> = seeds.clone().map(|seed| (seed, Machine::new(seed))).collect();
     for _ in 0..steps {
         for (seed, machine) in &mut machines {
@@ -57,7 +80,19 @@ pub(crate) fn play(seeds: Range<u64>, steps: usize) -> Result<u64, String> {
             }
         }
     }
-    Ok(machines.iter().map(|(_, machine)| machine.trusted).sum())
+    let mut counts = Counts::default();
+    for (_, machine) in machines {
+        counts.add(machine.counts);
+    }
+    Ok(counts)
+}
+
+impl Counts {
+    pub(crate) fn add(&mut self, other: Self) {
+        self.trusted += other.trusted;
+        self.swept += other.swept;
+        self.repacked += other.repacked;
+    }
 }
 
 fn said<E: std::fmt::Display>(what: &str) -> impl FnOnce(E) -> String {
@@ -75,7 +110,17 @@ impl Machine {
         let cache = seed.is_multiple_of(2).then(|| folder.path().join("cache"));
         let repository = Repository::init(shared, &[(opener.clone(), "")], now, cache).expect("initialised");
         let (random, known, log) = (Random::new(seed), Vec::new(), Vec::new());
-        Self { folder, storage, opener, repository: Arc::new(repository), random, known, now: 0, log, trusted: 0 }
+        Self {
+            folder,
+            storage,
+            opener,
+            repository: Arc::new(repository),
+            random,
+            known,
+            now: 0,
+            log,
+            counts: Counts::default(),
+        }
     }
 
     fn tree(&self) -> PathBuf {
@@ -84,7 +129,7 @@ impl Machine {
 
     fn step(&mut self) -> Result<(), String> {
         self.now += 1;
-        match self.random.below(10) {
+        match self.random.below(13) {
             0..=3 => {
                 for _ in 0..=self.random.below(4) {
                     let done = edit(&self.tree(), &mut self.random);
@@ -105,6 +150,9 @@ impl Machine {
                 _ => self.tag(),
             },
             8 => self.crash(),
+            9 => self.prune(),
+            10 => self.forget_some().and_then(|()| self.prune()),
+            11 => self.forget_some().and_then(|()| self.crash_in_prune()),
             _ => self.restore_again(),
         }
     }
@@ -141,7 +189,7 @@ impl Machine {
             return Err(format!("gaps: {:?}", report.record.resources));
         }
         let summary = &report.record.summary;
-        self.trusted += u64::from(summary.bytes_read < summary.totals.bytes);
+        self.counts.trusted += u64::from(summary.bytes_read < summary.totals.bytes);
         self.known.push((report.id.ok_or("a backup without a snapshot")?, expected));
         self.compare(self.known.len() - 1)?;
         self.check()
@@ -247,6 +295,67 @@ impl Machine {
             self.compare(last)?;
         }
         self.check()
+    }
+
+    /// Forgets any snapshots, seldom all.
+    fn forget_some(&mut self) -> Result<(), String> {
+        for _ in 0..=self.random.below(1 + self.known.len() as u64 / 2) {
+            if !self.known.is_empty() {
+                let at = usize::try_from(self.random.below(self.known.len() as u64)).expect("it is small");
+                self.log.push(format!("forget {at}"));
+                let (id, _) = self.known.remove(at);
+                self.repository.forget(id, self.time(), "host").map_err(said("forgetting"))?;
+            }
+        }
+        self.check()
+    }
+
+    fn try_prune(&mut self) -> Result<PruneReport, PruneError> {
+        // What a crash left under way is held for dead.
+        self.storage.inner().advance(Duration::from_secs(7 * 3600));
+        let part = [0, 500, 5000][usize::try_from(self.random.below(3)).expect("it is small")];
+        let limits = Limits { max_unused: MaxUnused::Part(part), max_repack: None };
+        self.log.push(format!("prune, {part}/10000 may stay unused"));
+        let mark = session_mark("host", self.time());
+        let request = PruneRequest { limits, max_time: None, mode: Mode::Write, mark, patience: &NoPatience };
+        let report = prune(&self.repository, &request, &Silent)?;
+        self.counts.swept += report.swept.packs;
+        self.counts.repacked += report.plan.repacked().count() as u64;
+        Ok(report)
+    }
+
+    /// Prunes; afterwards everything is still there, and a second prune finds nothing to do.
+    fn prune(&mut self) -> Result<(), String> {
+        let report = self.try_prune().map_err(said("the prune"))?;
+        if !report.waits_for.is_empty() {
+            return Err(format!("the prune waits for {:?}", report.waits_for));
+        }
+        self.check()?;
+        for at in 0..self.known.len() {
+            self.compare(at)?;
+        }
+        if self.known.is_empty() {
+            let packs = self.storage.list(&Prefix::Packs).map_err(said("listing"))?.len();
+            if packs > 0 {
+                return Err(format!("{packs} packs stay, though there is no snapshot"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets the store die at some call of a prune; then another one ends it.
+    fn crash_in_prune(&mut self) -> Result<(), String> {
+        let calls = self.random.below(60) + 1;
+        self.log.push(format!("crash at call {calls} of a prune"));
+        let at = self.storage.calls_total() + calls;
+        self.storage.plan(Fault { attempt: None, at, lasting: Lasting::Forever, effect: Effect::Crash });
+        let _died_or_ended_before = self.try_prune();
+        self.storage.recover();
+        self.check()?;
+        if let Some(last) = self.known.len().checked_sub(1) {
+            self.compare(last)?;
+        }
+        self.prune()
     }
 
     /// Any snapshot, whole, over whatever an earlier restore left; then one part of it.

@@ -149,11 +149,32 @@ pub(super) struct Context<'c> {
     abandoned: AtomicBool,
 }
 
+/// How often a backup begins again because a prune held it for dead.
+const REVOCATIONS_MAX: usize = 4;
+
 /// Captures every root of the request into one snapshot.
 ///
 /// Unreadable things become gaps of the report, and a root that is not there becomes a failed resource; errors of the
-/// repository end the run without a snapshot, leaving what was stored for the next.
+/// repository end the run without a snapshot, leaving what was stored for the next. A run that slept so long that a prune
+/// held it for dead captures again and sends what is no longer there (W8).
 pub fn backup(
+    repository: &Arc<Repository>,
+    request: &BackupRequest,
+    progress: &dyn Progress,
+) -> Result<BackupReport, BackupError> {
+    for _ in 0..REVOCATIONS_MAX {
+        match capture(repository, request, progress) {
+            Err(BackupError::Repository(RepositoryError::Revoked)) => {
+                let message = "a prune held this backup for dead while it slept; it captures again".to_owned();
+                progress.report(Event::Warning { message });
+            }
+            outcome => return outcome,
+        }
+    }
+    capture(repository, request, progress)
+}
+
+fn capture(
     repository: &Arc<Repository>,
     request: &BackupRequest,
     progress: &dyn Progress,
@@ -236,7 +257,7 @@ pub(crate) fn tool() -> String {
 }
 
 /// The mark of a session of this process.
-pub(crate) fn session_mark(host: &str, time: jiff::Timestamp) -> SessionMark {
+pub fn session_mark(host: &str, time: jiff::Timestamp) -> SessionMark {
     let ProcessIdentity { boot, pid_namespace, pid, started } = ProcessIdentity::of_this();
     SessionMark { time, host: host.to_owned(), boot, pid_namespace, pid, started, tool: tool() }
 }

@@ -99,13 +99,12 @@ impl CheckReport {
     }
 }
 
-/// Checks a repository. Fails only where storage does not answer or a newer program was at work.
+/// Checks a repository. Fails only where storage does not answer.
 pub fn check(
     repository: &Repository,
     request: &CheckRequest,
     progress: &dyn Progress,
 ) -> Result<CheckReport, RepositoryError> {
-    repository.refuse_pruned()?;
     let mut report = CheckReport::default();
     let snapshots = repository.snapshots()?;
     report.snapshots = snapshots.valid.len() as u64;

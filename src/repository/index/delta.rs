@@ -18,6 +18,13 @@ pub struct PackRecord {
     pub directory: PackDirectory,
 }
 
+impl PackRecord {
+    /// Bytes it takes in a delta or segment.
+    pub fn encoded_size(&self) -> usize {
+        PackId::SIZE + 2 * size_of::<u32>() + HEADER_SIZE + self.directory.encode().len()
+    }
+}
+
 /// The plaintext of a delta of these packs.
 pub(crate) fn encode_delta(packs: &[PackRecord]) -> Vec<u8> {
     let mut bytes = MAGIC.to_vec();

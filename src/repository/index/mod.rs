@@ -10,10 +10,12 @@ use rayon::prelude::*;
 
 use crate::id::PackId;
 use crate::repository::error::RepositoryError;
+use crate::repository::generation::Manifest;
 use crate::repository::index::build::Plan;
 use crate::repository::index::cache::IndexCache;
 use crate::repository::index::delta::PackRecord;
 use crate::repository::index::segment::{Backing, IndexedPack, Location, Segment};
+use crate::storage::name::Prefix;
 
 mod build;
 pub mod cache;
@@ -23,28 +25,38 @@ pub mod segment;
 /// Segments beyond this many are merged.
 const SEGMENTS_MAX: usize = 8;
 
+/// Whether an object of the index is a segment of the base, by its name.
+fn is_base(name: &str) -> bool {
+    name.starts_with(Prefix::Base.as_str())
+}
+
 /// What is known of where chunks lie.
 #[derive(Default)]
 pub struct Index {
     segments: Vec<Segment>,
     /// Made of pack trailers because their delta is damaged.
     from_trailers: Vec<Segment>,
-    /// Packs that deltas name and storage has not, or not whole.
-    lost: HashSet<PackId>,
+    /// Packs that segments of the base name and that no longer count: a prune deleted them.
+    gone: HashSet<PackId>,
+    /// Packs that are damaged: read last.
+    distrusted: HashSet<PackId>,
+    /// Packs that no writer may count on: lost, condemned or distrusted.
+    uncounted: HashSet<PackId>,
 }
 
 /// How an object's packs are had when no cached segment covers it.
 pub(crate) trait DeltaSource: Sync {
-    /// The packs that the delta of this name names.
+    /// The packs that the delta or base segment of this name names.
     fn packs_of(&self, name: &str) -> Result<Vec<PackRecord>, RepositoryError>;
     /// The packs on storage that `index` does not name, read from their trailers; unreadable ones are left out.
     fn packs_beside(&self, index: &Index) -> Result<Vec<PackRecord>, RepositoryError>;
 }
 
 impl Index {
-    /// The index of the deltas `names`; those that could not be read are returned with the reason.
+    /// The index of the objects `names`, as the manifest has it; those that could not be read are returned with the reason.
     pub(crate) fn open(
         names: &[String],
+        manifest: &Manifest,
         source: &dyn DeltaSource,
         cache: &IndexCache,
     ) -> Result<(Self, Vec<RepositoryError>), RepositoryError> {
@@ -54,6 +66,7 @@ impl Index {
         let (mut read_names, mut packs, mut damaged) = (String::new(), Vec::new(), Vec::new());
         for (name, result) in read {
             match result {
+                Ok(found) if is_base(name) => segments.push(segment_of_packs(&format!("{name}\n"), &found, cache)?),
                 Ok(mut found) => {
                     read_names.push_str(name);
                     read_names.push('\n');
@@ -67,10 +80,9 @@ impl Index {
         if !packs.is_empty() {
             segments.push(segment_of_packs(&read_names, &packs, cache)?);
         }
-        if segments.len() > SEGMENTS_MAX {
-            segments = merge_smallest(segments, cache);
-        }
-        let mut index = Self { segments, ..Self::default() };
+        let segments = merge_smallest(segments, cache);
+        let distrusted = manifest.distrusted.iter().copied().collect();
+        let mut index = Self { gone: gone(&segments, manifest), segments, distrusted, ..Self::default() };
         if !damaged.is_empty() {
             index.adopt(&source.packs_beside(&index)?)?;
         }
@@ -83,23 +95,29 @@ impl Index {
         Ok(())
     }
 
-    /// Every copy of the chunk or page of this id, trusted ones first.
+    /// Every copy of the chunk or page of this id, those that a writer may count on first, those in damaged packs last.
     pub fn find<'s>(&'s self, id: &'s [u8; 32]) -> impl Iterator<Item = Location> + 's {
-        self.segments.iter().chain(&self.from_trailers).flat_map(move |segment| segment.find(id))
+        let copies = move || {
+            let found = self.all_segments().flat_map(move |segment| segment.find(id));
+            found.filter(|location| self.gone.is_empty() || !self.gone.contains(&location.pack))
+        };
+        let is_last = |location: &Location| !self.distrusted.is_empty() && self.distrusted.contains(&location.pack);
+        let last = (!self.distrusted.is_empty()).then(|| copies().filter(move |location| is_last(location)));
+        copies().filter(move |location| !is_last(location)).chain(last.into_iter().flatten())
     }
 
     /// Whether a writer may count on the chunk or page being there.
     pub fn contains(&self, id: &[u8; 32]) -> bool {
-        if self.lost.is_empty() {
+        if self.uncounted.is_empty() && self.gone.is_empty() {
             return self.segments.iter().any(|segment| segment.contains(id));
         }
         let mut copies = self.segments.iter().flat_map(|segment| segment.find(id));
-        copies.any(|location| !self.lost.contains(&location.pack))
+        copies.any(|location| !self.uncounted.contains(&location.pack) && !self.gone.contains(&location.pack))
     }
 
     /// Whether every pack that is known of is named by a readable delta and is there, so that what was stored once still is.
     pub fn is_whole(&self) -> bool {
-        self.lost.is_empty() && self.from_trailers.is_empty()
+        self.uncounted.is_empty() && self.from_trailers.is_empty()
     }
 
     /// Whether a cached segment was found damaged; what stands in it is not found until the index is opened again.
@@ -110,27 +128,88 @@ impl Index {
     /// Compares with what storage holds: writers no longer count on packs that are gone or cut short. Returns those.
     pub(crate) fn set_lost_packs_aside(&mut self, stored: &HashMap<PackId, u64>) -> Vec<PackId> {
         let is_lost = |pack: &IndexedPack| stored.get(&pack.id) != Some(&u64::from(pack.size));
-        self.lost = self.segments.iter().flat_map(Segment::packs).filter(is_lost).map(|pack| pack.id).collect();
-        let mut lost: Vec<PackId> = self.lost.iter().copied().collect();
+        let mut lost: Vec<PackId> = self.counted_packs().filter(is_lost).map(|pack| pack.id).collect();
         lost.sort();
+        lost.dedup();
+        self.uncounted.extend(&lost);
         lost
+    }
+
+    /// Writers no longer count on these packs (W3).
+    pub(crate) fn forbid(&mut self, packs: &HashSet<PackId>) {
+        if !packs.is_empty() {
+            let named: Vec<PackId> = self.counted_packs().map(|pack| pack.id).filter(|id| packs.contains(id)).collect();
+            self.uncounted.extend(named);
+        }
+    }
+
+    fn counted_packs(&self) -> impl Iterator<Item = IndexedPack> {
+        self.segments.iter().flat_map(Segment::packs).filter(|pack| !self.gone.contains(&pack.id))
+    }
+
+    fn all_segments(&self) -> impl Iterator<Item = &Segment> {
+        self.segments.iter().chain(&self.from_trailers)
     }
 
     /// The packs that are named anywhere; one that several segments name comes several times.
     pub fn packs(&self) -> impl Iterator<Item = IndexedPack> {
-        self.segments.iter().chain(&self.from_trailers).flat_map(Segment::packs)
+        self.all_segments().flat_map(Segment::packs).filter(|pack| !self.gone.contains(&pack.id))
     }
 
-    /// Every id with a place of it, in no particular order.
+    /// The ordinal of every copy of the chunk or page of this id, among all copies that the index knows.
+    pub fn ordinals<'s>(&'s self, id: &'s [u8; 32]) -> impl Iterator<Item = usize> + 's {
+        let mut base = 0;
+        self.all_segments().flat_map(move |segment| {
+            let first = base;
+            base += segment.chunk_count();
+            segment.ordinals(id).map(move |ordinal| first + ordinal)
+        })
+    }
+
+    /// Every copy by its ordinal: id and place. Copies in packs that do not count any more are left out.
+    pub fn copies(&self) -> impl Iterator<Item = (usize, [u8; 32], Location)> {
+        let mut base = 0;
+        let copies = self.all_segments().flat_map(move |segment| {
+            let first = base;
+            base += segment.chunk_count();
+            (0..segment.chunk_count())
+                .filter_map(move |ordinal| segment.chunk(ordinal).map(|(id, location)| (first + ordinal, id, location)))
+        });
+        copies.filter(|(_, _, location)| !self.gone.contains(&location.pack))
+    }
+
+    /// Where the copy of this ordinal lies.
+    pub fn place(&self, mut ordinal: usize) -> Option<Location> {
+        for segment in self.all_segments() {
+            match ordinal.checked_sub(segment.chunk_count()) {
+                Some(rest) => ordinal = rest,
+                None => return segment.chunk(ordinal).map(|(_, location)| location),
+            }
+        }
+        None
+    }
+
+    /// Every copy, in no particular order: id and place.
     pub fn chunks(&self) -> impl Iterator<Item = ([u8; 32], Location)> {
-        let segments = self.segments.iter().chain(&self.from_trailers);
-        segments.flat_map(|segment| (0..segment.chunk_count()).filter_map(|ordinal| segment.chunk(ordinal)))
+        self.copies().map(|(_, id, location)| (id, location))
+    }
+
+    /// Whether the pack is damaged, so that what is in it does not count as there.
+    pub fn is_distrusted(&self, pack: &PackId) -> bool {
+        self.distrusted.contains(pack)
     }
 
     /// Copies of chunks and pages in all.
     pub fn chunk_count(&self) -> usize {
-        self.segments.iter().chain(&self.from_trailers).map(Segment::chunk_count).sum()
+        self.all_segments().map(Segment::chunk_count).sum()
     }
+}
+
+/// The packs that segments of the base name and the manifest does not.
+fn gone(segments: &[Segment], manifest: &Manifest) -> HashSet<PackId> {
+    let kept: HashSet<&PackId> = manifest.segments.iter().flat_map(|segment| &segment.packs).collect();
+    let of_base = segments.iter().filter(|segment| segment.is_base());
+    of_base.flat_map(Segment::packs).map(|pack| pack.id).filter(|pack| !kept.contains(pack)).collect()
 }
 
 /// Makes the cached segment of packs whose delta was just written, so that the next command need not read it again.
@@ -155,8 +234,18 @@ fn segment_of_packs(names: &str, packs: &[PackRecord], cache: &IndexCache) -> Re
     }
 }
 
-/// Merges all but the largest segments into one. Where the cache cannot hold the result, nothing changes.
-fn merge_smallest(mut segments: Vec<Segment>, cache: &IndexCache) -> Vec<Segment> {
+/// Merges all but the largest segments of deltas into one. Where the cache cannot hold the result, nothing changes.
+fn merge_smallest(segments: Vec<Segment>, cache: &IndexCache) -> Vec<Segment> {
+    // What counts of a base segment is the manifest's to say, so it stays apart.
+    let (base, mut segments): (Vec<_>, Vec<_>) = segments.into_iter().partition(Segment::is_base);
+    if segments.len() > SEGMENTS_MAX {
+        segments = merged(segments, cache);
+    }
+    segments.extend(base);
+    segments
+}
+
+fn merged(mut segments: Vec<Segment>, cache: &IndexCache) -> Vec<Segment> {
     segments.sort_by_key(|segment| std::cmp::Reverse(segment.chunk_count()));
     // The largest stays apart while it outweighs the others, so that it is not rewritten for a little.
     let rest: usize = segments[1..].iter().map(Segment::chunk_count).sum();

@@ -197,6 +197,11 @@ impl Segment {
         std::str::from_utf8(bytes).unwrap_or_default().lines()
     }
 
+    /// Whether it was made of a segment of the base, which is never merged with others.
+    pub(super) fn is_base(&self) -> bool {
+        self.names().next().is_some_and(super::is_base)
+    }
+
     pub(super) fn chunk_count(&self) -> usize {
         self.counts.chunks
     }
@@ -207,10 +212,13 @@ impl Segment {
 
     /// Where the chunk of this id lies: every copy that the segment knows.
     pub(super) fn find<'s>(&'s self, id: &'s [u8; 32]) -> impl Iterator<Item = Location> + 's {
+        self.ordinals(id).filter_map(|c| self.location(c))
+    }
+
+    /// The ordinals of the copies of this id.
+    pub(super) fn ordinals<'s>(&'s self, id: &'s [u8; 32]) -> impl Iterator<Item = usize> + 's {
         let first = self.lower_bound(id);
-        (first..self.counts.chunks)
-            .take_while(move |&chunk| self.id(chunk) == Some(*id))
-            .filter_map(|c| self.location(c))
+        (first..self.counts.chunks).take_while(move |&chunk| self.id(chunk) == Some(*id))
     }
 
     /// Whether the segment knows the id.

@@ -1,0 +1,104 @@
+//! Writing anew what is in use of packs that are mostly not: an ordinary session, which ends closed.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::id::PackId;
+use crate::operation::mark::Marks;
+use crate::operation::prune::plan::Plan;
+use crate::operation::prune::{PruneError, PruneRequest};
+use crate::progress::{Event, Progress};
+use crate::repository::Repository;
+use crate::repository::error::RepositoryError;
+use crate::repository::index::Index;
+use crate::repository::index::segment::Location;
+use crate::repository::pack::PackKind;
+use crate::repository::reader::Reader;
+use crate::repository::session::{ChunkWriter, Mode, Origin, Session};
+use crate::storage::StorageErrorKind;
+
+/// A chunk to be written anew.
+type Wanted = ([u8; 32], Location);
+
+/// Copies what is in use of the packs that the plan repacks. Returns those that must stay after all: what could not be read,
+/// and what there was no time or room for.
+pub(super) fn repack(
+    repository: &Arc<Repository>,
+    request: &PruneRequest<'_>,
+    plan: &Plan,
+    index: &Index,
+    marks: &Marks,
+    progress: &dyn Progress,
+) -> Result<HashSet<PackId>, PruneError> {
+    let mut left: HashSet<PackId> = plan.repacked().copied().collect();
+    if left.is_empty() {
+        return Ok(left);
+    }
+    let begun = Instant::now();
+    let mut wanted: HashMap<PackId, Vec<Wanted>> = HashMap::new();
+    for (ordinal, id, location) in index.copies().filter(|(_, _, location)| left.contains(&location.pack)) {
+        if marks.contains(ordinal) {
+            wanted.entry(location.pack).or_default().push((id, location));
+        }
+    }
+    let mut session = Session::begin(Arc::clone(repository), &request.mark, Mode::Write)?;
+    // What stays elsewhere is not copied; what goes with these packs must not be counted on.
+    session.set_aside(&plan.condemned.iter().map(|(pack, _)| *pack).collect());
+    let mut writers = Writers { data: session.writer(PackKind::Data)?, pages: session.writer(PackKind::Pages)? };
+    let mut copied = Vec::new();
+    for (pack, mut chunks) in wanted {
+        if progress.interrupted() || request.max_time.is_some_and(|limit| begun.elapsed() >= limit) {
+            break;
+        }
+        // In the order in which they lie, so that each frame is opened once.
+        chunks.sort_by_key(|(_, location)| (location.frame.number, location.offset));
+        match writers.copy(&Reader::new(repository, index), &chunks) {
+            Ok(()) => copied.push(pack),
+            Err(error) if error.is_damage() || matches!(error, RepositoryError::Missing { .. }) => {
+                let message = format!("pack {pack} is not repacked: {error}");
+                progress.report(Event::Warning { message });
+            }
+            Err(error) if is_full(&error) => {
+                progress.report(Event::Warning { message: format!("nothing more is repacked: {error}") });
+                return Ok(left);
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let Writers { data, pages } = writers;
+    let flushed = data.flush().and_then(|()| pages.flush()).and_then(|()| session.close());
+    match flushed {
+        Ok(()) => {}
+        Err(error) if is_full(&error) => return Ok(left),
+        Err(error) => return Err(error.into()),
+    }
+    if progress.interrupted() {
+        return Err(PruneError::Interrupted);
+    }
+    for pack in copied {
+        left.remove(&pack);
+    }
+    Ok(left)
+}
+
+fn is_full(error: &RepositoryError) -> bool {
+    matches!(error, RepositoryError::Storage(error) if error.kind == StorageErrorKind::NoSpace)
+}
+
+struct Writers<'w> {
+    data: ChunkWriter<'w>,
+    pages: ChunkWriter<'w>,
+}
+
+impl Writers<'_> {
+    fn copy(&mut self, reader: &Reader<'_>, chunks: &[Wanted]) -> Result<(), RepositoryError> {
+        for (id, location) in chunks {
+            let kind = location.header.kind;
+            let bytes = reader.stored(kind, id)?;
+            let writer = if kind == PackKind::Data { &mut self.data } else { &mut self.pages };
+            let _id = writer.store(&bytes, Origin::Small)?;
+        }
+        Ok(())
+    }
+}

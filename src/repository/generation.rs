@@ -1,0 +1,180 @@
+//! Generations: what prunes decided, and what of a repository counts because of it (FORMAT.md §9).
+//!
+//! A prune of generation n puts its intent `g/<n>`, which condemns packs, and decides with its manifest `g/<n>.commit`. M is the
+//! highest generation that is decided; at most the one after it is open. Rules are numbered as in `tests/model`.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::codec::hash::digest;
+use crate::id::{PackId, SegmentId, SessionId};
+use crate::repository::Repository;
+use crate::repository::error::RepositoryError;
+use crate::repository::get_at_most;
+use crate::repository::index::delta::{PackRecord, encode_delta};
+use crate::repository::object::{DOCUMENT_SIZE_MAX, OBJECT_OVERHEAD, open_object, seal_base};
+use crate::storage::Put;
+use crate::storage::name::{ObjectName, Prefix};
+
+/// What a prune means to delete.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Intent {
+    /// Packs that no writer counts on from now on.
+    pub condemned: Vec<PackId>,
+}
+
+/// What a prune decided.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Packs that may be deleted, by anyone, at any time.
+    pub deleted: Vec<PackId>,
+    /// The base of the index: what was in it and in the deltas of the generation before, less what is deleted.
+    pub segments: Vec<BaseSegment>,
+    /// Snapshots that count, whatever their epoch.
+    pub live: Vec<SessionId>,
+    /// Packs that a check found damaged: they are read last, and nothing is deduplicated against them.
+    pub distrusted: Vec<PackId>,
+    /// Hash of the manifest before, as it is stored; empty if this is the first.
+    pub previous: String,
+}
+
+/// A segment of the base index.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BaseSegment {
+    /// Its object.
+    pub id: SegmentId,
+    /// The packs in it that still count.
+    pub packs: Vec<PackId>,
+}
+
+/// The generation a repository is in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Generation {
+    /// M: the highest generation that is decided; 0 before the first prune.
+    pub number: u64,
+    /// What it decided; nothing before the first prune.
+    pub manifest: Manifest,
+    /// Hash of that manifest as it is stored, in hex; empty before the first prune.
+    pub hash: String,
+    /// The generation after it, if a prune began and did not decide yet.
+    pub open: Option<Intent>,
+}
+
+impl Generation {
+    /// The epoch of a session that begins now: the highest generation that was begun.
+    pub fn epoch(&self) -> u64 {
+        self.number + u64::from(self.open.is_some())
+    }
+
+    /// Packs that no writer may count on: condemned by an open intent, deleted, distrusted.
+    pub(crate) fn forbidden(&self) -> impl Iterator<Item = &PackId> {
+        let condemned = self.open.iter().flat_map(|intent| &intent.condemned);
+        condemned.chain(&self.manifest.deleted).chain(&self.manifest.distrusted)
+    }
+
+    /// Whether a snapshot of this epoch counts, unless it is forgotten.
+    pub(crate) fn counts(&self, snapshot: &SessionId, epoch: u64) -> bool {
+        epoch >= self.number || self.manifest.live.contains(snapshot)
+    }
+}
+
+/// What the generation is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Reading: an open intent that is damaged changes nothing.
+    Read,
+    /// Writing: what an open intent condemns must be known.
+    Write,
+}
+
+impl Repository {
+    /// Which generation the repository is in.
+    ///
+    /// # Errors
+    /// Storage that does not answer, a manifest of which neither copy can be read, and for writers an intent.
+    pub fn generation(&self, access: Access) -> Result<Generation, RepositoryError> {
+        let objects = self.storage.list(&Prefix::Generations)?;
+        // A copy is only ever put after its manifest, so it decides as much.
+        let decided = objects.iter().filter_map(|object| {
+            object.name.prune_manifest_number().or_else(|| object.name.prune_manifest_copy_number())
+        });
+        let number = decided.max().unwrap_or(0);
+        let begun = objects.iter().filter_map(|object| object.name.prune_intent_number()).max().unwrap_or(0);
+        let (manifest, hash) = if number == 0 { Default::default() } else { self.manifest(number)? };
+        let open = match begun.checked_sub(number) {
+            None | Some(0) => None,
+            Some(1) => match self.intent(begun) {
+                Err(error) if access == Access::Read && error.is_damage() => Some(Intent::default()),
+                intent => Some(intent?),
+            },
+            Some(_) => {
+                let reason = format!("generation {} was never decided", number + 1);
+                return Err(RepositoryError::ObjectDamaged { name: ObjectName::prune_intent(begun), reason });
+            }
+        };
+        Ok(Generation { number, manifest, hash, open })
+    }
+
+    /// What the prune of generation `number` means to delete.
+    pub fn intent(&self, number: u64) -> Result<Intent, RepositoryError> {
+        let name = ObjectName::prune_intent(number);
+        parse(&name, &self.read_document(&name)?)
+    }
+
+    /// The manifest of a generation and the hash by which the next one names it, or the copy of it where the first is missing
+    /// or damaged, with no hash.
+    pub fn manifest(&self, number: u64) -> Result<(Manifest, String), RepositoryError> {
+        let name = ObjectName::prune_manifest(number);
+        let first = || {
+            let stored = get_at_most(self.storage.as_ref(), &name, DOCUMENT_SIZE_MAX + OBJECT_OVERHEAD)?;
+            let document = open_object(&self.keys, self.config.id, &name, &stored, DOCUMENT_SIZE_MAX)?;
+            Ok((parse(&name, &document)?, hex::encode(digest(&stored))))
+        };
+        match first() {
+            Err(error) if RepositoryError::is_damage(&error) => {
+                let copy = ObjectName::prune_manifest_copy(number);
+                let served = self.read_document(&copy).and_then(|document| parse(&copy, &document));
+                served.map(|manifest| (manifest, String::new())).map_err(|_| error)
+            }
+            result => result,
+        }
+    }
+
+    /// Begins a generation (P2). `false`: another pruner did, and his intent holds.
+    pub fn put_intent(&self, number: u64, intent: &Intent) -> Result<Put, RepositoryError> {
+        self.put_object(&ObjectName::prune_intent(number), &document(intent))
+    }
+
+    /// Decides a generation (P6). Whose manifest was first is the one that holds: read it back.
+    pub fn put_manifest(&self, number: u64, manifest: &Manifest) -> Result<Put, RepositoryError> {
+        self.put_object(&ObjectName::prune_manifest(number), &document(manifest))
+    }
+
+    /// Puts the copy of the manifest that holds, if it is not there yet.
+    pub fn put_manifest_copy(&self, number: u64, manifest: &Manifest) -> Result<(), RepositoryError> {
+        let _created_or_there = self.put_object(&ObjectName::prune_manifest_copy(number), &document(manifest))?;
+        Ok(())
+    }
+
+    /// Puts a segment of the base index; returns its name.
+    pub fn put_base_segment(&self, packs: &[PackRecord]) -> Result<SegmentId, RepositoryError> {
+        let sealed = seal_base(&self.keys, self.config.id, &encode_delta(packs), self.cipher)?.bytes();
+        let id = SegmentId(digest(&sealed));
+        let _created_or_there = self.storage.put_if_absent(&ObjectName::base_segment(&id), sealed)?;
+        Ok(id)
+    }
+
+    /// Takes back a segment that no manifest names.
+    pub fn delete_base_segment(&self, id: &SegmentId) -> Result<(), RepositoryError> {
+        Ok(self.storage.delete(&ObjectName::base_segment(id))?)
+    }
+}
+
+fn document<T: Serialize>(value: &T) -> Vec<u8> {
+    serde_json::to_vec(value).expect("because it is plain data")
+}
+
+fn parse<T: DeserializeOwned>(name: &ObjectName, document: &[u8]) -> Result<T, RepositoryError> {
+    serde_json::from_slice(document)
+        .map_err(|error| RepositoryError::ObjectDamaged { name: name.clone(), reason: error.to_string() })
+}
