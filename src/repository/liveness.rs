@@ -50,18 +50,17 @@ impl Repository {
         }
         let mut open = Vec::with_capacity(signs.len());
         for (id, last_sign) in signs {
-            open.push(OpenSession { id, last_sign, mark: self.session_mark(id)? });
+            let mark = match self.read_document(&ObjectName::session(&id)) {
+                Ok(document) => serde_json::from_slice(&document).ok(),
+                // It ended since, and another prune swept it.
+                Err(error) if is_not_found(&error) => continue,
+                Err(error) if error.is_damage() => None,
+                Err(error) => return Err(error),
+            };
+            open.push(OpenSession { id, last_sign, mark });
         }
         open.sort_by_key(|session| session.id);
         Ok(open)
-    }
-
-    fn session_mark(&self, id: SessionId) -> Result<Option<SessionMark>, RepositoryError> {
-        match self.read_document(&ObjectName::session(&id)) {
-            Ok(document) => Ok(serde_json::from_slice(&document).ok()),
-            Err(error) if error.is_damage() => Ok(None),
-            Err(error) => Err(error),
-        }
     }
 
     /// Ends a session whose writer is dead, unless it decided itself meanwhile.
@@ -112,6 +111,6 @@ impl OpenSession {
 }
 
 /// Whether nothing is there under the name of an error.
-pub(super) fn is_not_found(error: &RepositoryError) -> bool {
+pub fn is_not_found(error: &RepositoryError) -> bool {
     matches!(error, RepositoryError::Storage(error) if error.kind == StorageErrorKind::NotFound)
 }

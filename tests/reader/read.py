@@ -241,7 +241,7 @@ class Repository:
         magic, version, method, cipher, wrap, epoch, length, zeros, salt = struct.unpack("<8s4BIQ8s32s", data[:64])
         good = (magic, version, wrap, zeros) == (b"SNAPSEAL", 1, 0, bytes(8)) and length <= most
         need(good, f"{name}: not a sealed object of at most {most} bytes")
-        key, additional = keyed(self.key("objects", epoch), salt), self.id + data[:64] + name.encode()
+        key, additional = keyed(self.key("objects", epoch), salt), self.id + data[:64] + ("b/" if name[:2] == "b/" else name).encode()
         return unpacked(method, open_sealed(cipher, key, bytes(12), data[64:], additional, name), length, name)
 
     def snapshots(self):

@@ -7,6 +7,7 @@ use crate::operation::prune::PruneError;
 use crate::progress::{Event, Progress};
 use crate::repository::Repository;
 use crate::repository::generation::{BaseSegment, Manifest};
+use crate::repository::liveness::is_not_found;
 use crate::repository::snapshot::CommitCell;
 use crate::storage::name::{ObjectName, Prefix};
 
@@ -98,7 +99,12 @@ fn ended_sessions(repository: &Repository, number: u64, manifest: &Manifest) -> 
             // Most are old and stay: they need not be read.
             continue;
         }
-        match repository.cell(id)? {
+        let cell = match repository.cell(id) {
+            // Another prune sweeps too.
+            Err(error) if is_not_found(&error) => continue,
+            cell => cell?,
+        };
+        match cell {
             CommitCell::Revoked => {}
             CommitCell::Closed { epoch } => {
                 ended.insert(id);
