@@ -14,6 +14,7 @@ mod reader;
 mod repository;
 mod restore;
 mod secrets;
+mod simulation;
 mod state;
 mod storage;
 mod target;

@@ -48,7 +48,7 @@ pub fn envelope(bytes: &[u8]) {
 /// The bytes that [`envelope`] takes for this plaintext: header and body, not sealed.
 pub fn open_envelope(plaintext: &[u8]) -> Vec<u8> {
     let (keys, name) = sealing();
-    let sealed = seal_object(&keys, REPOSITORY, &name, plaintext, Cipher::Aes256Gcm);
+    let sealed = seal_object(&keys, REPOSITORY, &name, plaintext, Cipher::Aes256Gcm, [7; 32]);
     let mut bytes = sealed.expect("because it is small").bytes().to_vec();
     let (header, body) = bytes.split_at_mut(64);
     let associated = [&REPOSITORY.0[..], header, name.as_str().as_bytes()].concat();

@@ -12,7 +12,7 @@ use crate::repository::Repository;
 use crate::repository::error::RepositoryError;
 use crate::repository::get_at_most;
 use crate::repository::index::delta::{PackRecord, encode_delta};
-use crate::repository::object::{DOCUMENT_SIZE_MAX, OBJECT_OVERHEAD, open_object, seal_base};
+use crate::repository::object::{DOCUMENT_SIZE_MAX, OBJECT_OVERHEAD, base_name, open_object};
 use crate::storage::Put;
 use crate::storage::name::{ObjectName, Prefix};
 
@@ -158,7 +158,7 @@ impl Repository {
 
     /// Puts a segment of the base index; returns its name.
     pub fn put_base_segment(&self, packs: &[PackRecord]) -> Result<SegmentId, RepositoryError> {
-        let sealed = seal_base(&self.keys, self.config.id, &encode_delta(packs), self.cipher)?.bytes();
+        let sealed = self.seal(&base_name(), &encode_delta(packs))?.bytes();
         let id = SegmentId(digest(&sealed));
         let _created_or_there = self.storage.put_if_absent(&ObjectName::base_segment(&id), sealed)?;
         Ok(id)

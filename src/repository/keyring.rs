@@ -49,7 +49,7 @@ impl Repository {
     /// Adds a slot that `opener` opens.
     pub fn add_key(&self, opener: &Opener, label: &str, created: jiff::Timestamp) -> Result<SlotId, RepositoryError> {
         self.config.writable()?;
-        let id = SlotId(random_bytes()?);
+        let id = SlotId(random_bytes(self.randomness())?);
         let source = opener.source();
         let slot = KeySlot::create(id, self.config.id, source, label, created, KdfCost::default(), &self.roots)?;
         let document = Sealed::of_clear_document(slot.to_document()).bytes();

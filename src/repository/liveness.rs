@@ -73,7 +73,7 @@ impl Repository {
 
     /// The store's own time: that of a session that begins and closes here.
     pub fn store_time(&self, mark: &SessionMark, epoch: u64) -> Result<SystemTime, RepositoryError> {
-        let id = SessionId(random_bytes()?);
+        let id = SessionId(random_bytes(self.randomness())?);
         let name = ObjectName::session(&id);
         let document = serde_json::to_vec(mark).expect("because a mark is plain data");
         let _created = self.put_object(&name, &document)?;

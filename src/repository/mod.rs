@@ -3,20 +3,21 @@
 //! [`Repository`] is the open thing: storage, config, keys, cache. Reading goes through `reader`, writing through
 //! `session`; what a snapshot's pages say is the floor above's business (`tree`).
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use crate::codec::key::{Keys, RootSecret};
-use crate::codec::seal::Cipher;
+use crate::codec::seal::{Cipher, Sealed};
 use crate::id::{RepositoryId, SlotId};
 use crate::repository::config::{Config, SIZE_MAX as CONFIG_SIZE_MAX, UnverifiedConfig};
 use crate::repository::error::RepositoryError;
 use crate::repository::index::cache::IndexCache;
 use crate::repository::keyring::{Opener, unlock};
 use crate::repository::object::{DOCUMENT_SIZE_MAX, OBJECT_OVERHEAD, open_object, seal_object};
-use crate::repository::random::random_bytes;
+use crate::repository::random::{Randomness, SystemRandomness, random_bytes};
 use crate::storage::name::ObjectName;
 use crate::storage::{ByteRange, Put, Storage, StorageError, StorageErrorKind};
 
@@ -34,13 +35,15 @@ mod mend;
 mod object;
 pub mod pack;
 mod pack_writer;
-mod random;
+pub mod random;
 pub mod reader;
 pub mod session;
 pub mod snapshot;
 mod upload;
 mod view;
 
+/// Threads that put packs: several in flight double what a disk takes one by one, and each costs the memory of a pack.
+const UPLOAD_THREADS: NonZeroUsize = NonZeroUsize::new(4).expect("because 4 is not 0");
 /// Bytes of `reserve`, which a prune on a full disk frees first.
 const RESERVE_SIZE: usize = 1 << 20;
 
@@ -53,6 +56,8 @@ pub struct Repository {
     opened_with: Option<SlotId>,
     cipher: Cipher,
     cache: IndexCache,
+    randomness: Arc<dyn Randomness>,
+    upload_threads: NonZeroUsize,
     notices: Vec<RepositoryError>,
 }
 
@@ -71,7 +76,7 @@ impl Repository {
                 Err(error) => return Err(error.into()),
             }
         }
-        let config = Config::new(RepositoryId(random_bytes()?), created);
+        let config = Config::new(RepositoryId(random_bytes(&SystemRandomness)?), created);
         let roots = vec![RootSecret::random()];
         let keys = Keys::derive(&roots[0]);
         let repository = Self {
@@ -82,6 +87,8 @@ impl Repository {
             roots,
             opened_with: None,
             cipher: Cipher::fastest_here(),
+            randomness: Arc::new(SystemRandomness),
+            upload_threads: UPLOAD_THREADS,
             notices: Vec::new(),
         };
         for (opener, label) in openers {
@@ -110,7 +117,18 @@ impl Repository {
         let config = unverified.verify(&keys.config)?;
         let cache = cache_of(cache_root, config.id);
         let cipher = Cipher::fastest_here();
-        Ok(Self { storage, config, keys, roots, opened_with: Some(slot), cipher, cache, notices })
+        Ok(Self {
+            storage,
+            config,
+            keys,
+            roots,
+            opened_with: Some(slot),
+            cipher,
+            cache,
+            randomness: Arc::new(SystemRandomness),
+            upload_threads: UPLOAD_THREADS,
+            notices,
+        })
     }
 
     /// Whether there is a repository, by its `config` or the copy of it.
@@ -130,6 +148,30 @@ impl Repository {
     pub fn with_cipher(mut self, cipher: Cipher) -> Self {
         self.cipher = cipher;
         self
+    }
+
+    /// Takes salts and ids from here instead of from the system: for simulations, which a seed must repeat.
+    #[must_use]
+    pub fn with_randomness(mut self, randomness: Arc<dyn Randomness>) -> Self {
+        self.randomness = randomness;
+        self
+    }
+
+    /// Puts packs from so many threads instead of a few.
+    #[must_use]
+    pub fn with_upload_threads(mut self, threads: NonZeroUsize) -> Self {
+        self.upload_threads = threads;
+        self
+    }
+
+    /// Where salts and ids come from.
+    pub(crate) fn randomness(&self) -> &dyn Randomness {
+        self.randomness.as_ref()
+    }
+
+    /// Threads that put packs.
+    pub(crate) fn upload_threads(&self) -> NonZeroUsize {
+        self.upload_threads
     }
 
     /// What new packs and objects are sealed with.
@@ -178,13 +220,16 @@ impl Repository {
     }
 
     fn put_object(&self, name: &ObjectName, plaintext: &[u8]) -> Result<Put, RepositoryError> {
-        let sealed = seal_object(&self.keys, self.config.id, name, plaintext, self.cipher)?;
-        Ok(self.storage.put_if_absent(name, sealed.bytes())?)
+        Ok(self.storage.put_if_absent(name, self.seal(name, plaintext)?.bytes())?)
+    }
+
+    fn seal(&self, name: &ObjectName, plaintext: &[u8]) -> Result<Sealed, RepositoryError> {
+        seal_object(&self.keys, self.config.id, name, plaintext, self.cipher, random_bytes(self.randomness.as_ref())?)
     }
 
     /// Puts an object whose name only this session uses; returns the bytes it takes.
     fn put_object_counted(&self, name: &ObjectName, plaintext: &[u8]) -> Result<u64, RepositoryError> {
-        let sealed = seal_object(&self.keys, self.config.id, name, plaintext, self.cipher)?.bytes();
+        let sealed = self.seal(name, plaintext)?.bytes();
         let size = sealed.len() as u64;
         let (Put::Created | Put::Exists) = self.storage.put_if_absent(name, sealed)?;
         Ok(size)
@@ -203,8 +248,8 @@ impl Repository {
 
     fn put_reserve(&self) -> Result<(), RepositoryError> {
         let mut bytes = vec![0; RESERVE_SIZE];
-        crate::codec::hash::fill_keystream(&random_bytes()?, b"reserve", &mut bytes);
-        let reserve = crate::codec::seal::Sealed::of_clear_document(bytes);
+        crate::codec::hash::fill_keystream(&random_bytes(self.randomness())?, b"reserve", &mut bytes);
+        let reserve = Sealed::of_clear_document(bytes);
         let _created_or_there = self.storage.put_if_absent(&ObjectName::reserve(), reserve.bytes())?;
         Ok(())
     }

@@ -9,7 +9,6 @@ use crate::codec::key::Keys;
 use crate::codec::seal::{Cipher, NonceCounter, SealKey, Sealed, TAG_SIZE};
 use crate::id::{RepositoryId, SegmentId};
 use crate::repository::error::RepositoryError;
-use crate::repository::random::random_bytes;
 use crate::storage::name::{ObjectName, Prefix};
 
 const MAGIC: &[u8; 8] = b"SNAPSEAL";
@@ -29,15 +28,15 @@ pub(crate) const DELTA_SIZE_MAX: u64 = 512 * 1024 * 1024;
 const EXPANSION_MAX: u64 = 16;
 const HEAD_ROOM: u64 = 64 * 1024;
 
-/// Seals `plaintext` as the object `name`, under a key of its own.
+/// Seals `plaintext` as the object `name`, under the key that `salt` makes its own.
 pub(crate) fn seal_object(
     keys: &Keys,
     repository: RepositoryId,
     name: &ObjectName,
     plaintext: &[u8],
     cipher: Cipher,
+    salt: [u8; 32],
 ) -> Result<Sealed, RepositoryError> {
-    let salt: [u8; 32] = random_bytes()?;
     let mut bytes = Vec::with_capacity(HEADER_SIZE + plaintext.len() / 2 + TAG_SIZE);
     bytes.resize(HEADER_SIZE, 0);
     let method = Compressor::new(LEVEL)?.compress(plaintext, &mut bytes)?;
@@ -90,14 +89,9 @@ pub(crate) fn open_object(
     Ok(plaintext)
 }
 
-/// Seals a segment of the base index, whose name is only known by its sealed bytes.
-pub(crate) fn seal_base(
-    keys: &Keys,
-    repository: RepositoryId,
-    plaintext: &[u8],
-    cipher: Cipher,
-) -> Result<Sealed, RepositoryError> {
-    seal_object(keys, repository, &ObjectName::base_segment(&SegmentId([0; 32])), plaintext, cipher)
+/// The name under which a segment of the base index is sealed: its own is only known by its sealed bytes.
+pub(crate) fn base_name() -> ObjectName {
+    ObjectName::base_segment(&SegmentId([0; 32]))
 }
 
 fn associated_data(repository: RepositoryId, header: &[u8], name: &ObjectName) -> Vec<u8> {

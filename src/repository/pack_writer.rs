@@ -15,7 +15,7 @@ use crate::repository::pack::{
     FOOTER_SIZE, FRAME_CHUNKS_MAX, HEADER_SIZE, PackDirectory, PackFooter, PackHeader, PackKeys, PackKind, count,
     seal_trailer,
 };
-use crate::repository::random::random_bytes;
+use crate::repository::random::{Randomness, random_bytes};
 
 /// Chunks shorter than this are not worth a look at their entropy.
 const PROBE_LENGTH_MIN: usize = 4096;
@@ -48,6 +48,7 @@ pub(crate) struct PackWriter<'k> {
     kind: PackKind,
     cipher: Cipher,
     sizes: PackSizes,
+    randomness: &'k dyn Randomness,
     sealer: FrameSealer,
     /// What waits for each effort, in the order of [`EFFORTS`].
     pending: [PendingFrame; EFFORTS.len()],
@@ -70,6 +71,7 @@ impl<'k> PackWriter<'k> {
         kind: PackKind,
         cipher: Cipher,
         sizes: PackSizes,
+        randomness: &'k dyn Randomness,
     ) -> Result<Self, RepositoryError> {
         Ok(Self {
             keys,
@@ -77,6 +79,7 @@ impl<'k> PackWriter<'k> {
             kind,
             cipher,
             sizes,
+            randomness,
             sealer: FrameSealer::new()?,
             pending: Default::default(),
             pack: None,
@@ -130,7 +133,8 @@ impl<'k> PackWriter<'k> {
                 Some(pack) => pack,
                 None => {
                     let buffer = std::mem::take(&mut self.spare);
-                    let header = PackHeader { kind: self.kind, cipher: self.cipher, salt: random_bytes()? };
+                    let header =
+                        PackHeader { kind: self.kind, cipher: self.cipher, salt: random_bytes(self.randomness)? };
                     self.pack.insert(OpenPack::new(header, self.keys, self.repository, buffer))
                 }
             };
@@ -229,6 +233,7 @@ mod tests {
     use crate::repository::error::RepositoryError;
     use crate::repository::frame::Effort;
     use crate::repository::pack::PackKind;
+    use crate::repository::random::SystemRandomness;
 
     #[test]
     fn padme_hides_lengths_behind_few_sizes_at_little_cost() {
@@ -242,7 +247,8 @@ mod tests {
 
     fn writer(keys: &Keys, data_pack: usize) -> PackWriter<'_> {
         let sizes = PackSizes { frame: 4096, data_pack, page_pack: data_pack };
-        PackWriter::new(keys, RepositoryId([1; 16]), PackKind::Data, Cipher::Aes256Gcm, sizes).expect("a writer")
+        PackWriter::new(keys, RepositoryId([1; 16]), PackKind::Data, Cipher::Aes256Gcm, sizes, &SystemRandomness)
+            .expect("a writer")
     }
 
     #[test]

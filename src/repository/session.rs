@@ -103,7 +103,7 @@ type Claims = HashSet<[u8; 32], BuildHasherDefault<IdHasher>>;
 impl Session {
     /// Announces the session, then opens the index.
     pub fn begin(repository: Arc<Repository>, mark: &SessionMark, mode: Mode) -> Result<Self, RepositoryError> {
-        let id = SessionId(random_bytes()?);
+        let id = SessionId(random_bytes(repository.randomness())?);
         repository.config().writable()?;
         if mode == Mode::Write {
             let document = serde_json::to_vec(mark).expect("because a mark is plain data");
@@ -173,7 +173,8 @@ impl Session {
     pub fn writer(&self, kind: PackKind) -> Result<ChunkWriter<'_>, RepositoryError> {
         let repository = &self.repository;
         let (keys, config) = (repository.keys(), repository.config());
-        let packs = PackWriter::new(keys, config.id, kind, repository.cipher(), config.sizes())?;
+        let packs =
+            PackWriter::new(keys, config.id, kind, repository.cipher(), config.sizes(), repository.randomness())?;
         self.unflushed.fetch_add(1, Ordering::Relaxed);
         Ok(ChunkWriter { session: self, id_key: kind.id_key(keys), packs })
     }

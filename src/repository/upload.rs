@@ -21,8 +21,6 @@ use crate::repository::session::Mode;
 use crate::storage::Put;
 use crate::storage::name::ObjectName;
 
-/// Threads that put packs: several in flight double what a disk takes one by one, and each costs the memory of a pack.
-const THREADS: usize = 4;
 /// Buffers kept for the next packs.
 const BUFFERS_KEPT: usize = 2;
 const DELTA_INTERVAL_BYTES: u64 = 256 << 20;
@@ -71,7 +69,7 @@ impl Uploads {
         });
         // No place in the channel: with those in flight and those being filled, memory stays within a few packs.
         let (sender, receiver) = bounded(0);
-        let threads = (0..THREADS).map(|_| {
+        let threads = (0..shared.repository.upload_threads().get()).map(|_| {
             let (shared, receiver) = (Arc::clone(&shared), receiver.clone());
             std::thread::spawn(move || shared.run(&receiver))
         });

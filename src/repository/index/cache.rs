@@ -14,7 +14,7 @@ use memmap2::{Mmap, MmapMut};
 use crate::codec::hash::digest;
 use crate::id::RepositoryId;
 use crate::repository::index::segment::{Backing, Segment};
-use crate::repository::random::random_bytes;
+use crate::repository::random::{SystemRandomness, random_bytes};
 
 const SUFFIX: &str = ".segment";
 
@@ -65,7 +65,7 @@ impl IndexCache {
     /// Writes the segment of the objects `names` and opens it; `None` where there is no cache or it fails.
     pub(super) fn create(&self, names: &str, size: usize, write: &dyn Fn(&mut [u8]) -> Option<()>) -> Option<Segment> {
         let folder = self.folder.as_ref()?;
-        let temporary = folder.join(format!("{}.tmp", hex::encode(random_bytes::<8>().ok()?)));
+        let temporary = folder.join(format!("{}.tmp", hex::encode(random_bytes::<8>(&SystemRandomness).ok()?)));
         let path = folder.join(file_name(names));
         let written = write_file(&temporary, size, write).and_then(|()| std::fs::rename(&temporary, &path));
         if written.is_err() {
