@@ -10,7 +10,7 @@ use clap::{ArgAction, Parser, Subcommand};
 
 use crate::cli::color::When;
 use crate::cli::command::{
-    backup, cat, check, completions, config, diff, find, init, key, ls, man, prune, restore, snapshots, stats, tag,
+    backup, cat, check, completions, config, diff, find, init, key, log, ls, man, prune, restore, snapshots, stats, tag,
 };
 use crate::cli::config::Flag;
 use crate::cli::config::schema::Key;
@@ -54,6 +54,7 @@ pub(crate) enum Command {
     Cat(cat::Args),
     Find(find::Args),
     Diff(diff::Args),
+    Log(log::Args),
     Check(check::Args),
     Stats(stats::Args),
     Key(key::Args),

@@ -95,6 +95,7 @@ fn dispatch(command: &Command, context: &Context) -> Result<ExitStatus, Failure>
         Command::Ls(arguments) => command::ls::run(arguments, context),
         Command::Cat(arguments) => command::cat::run(arguments, context),
         Command::Find(arguments) => command::find::run(arguments, context),
+        Command::Log(arguments) => command::log::run(arguments, context),
         Command::Diff(arguments) => command::diff::run(arguments, context),
         Command::Check(arguments) => command::check::run(arguments, context),
         Command::Stats(arguments) => command::stats::run(arguments, context),

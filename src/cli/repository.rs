@@ -184,6 +184,8 @@ impl From<RepositoryError> for Failure {
             }
             RepositoryError::AlreadyExists { .. } => of(ExitStatus::Conflict),
             RepositoryError::Revoked => of(ExitStatus::Conflict).with_hint("run it again: what was stored is kept"),
+            RepositoryError::WentBack { place, .. } => of(ExitStatus::Conflict)
+                .with_hint(&format!("if an older copy was put back on purpose, delete {}", place.display())),
             RepositoryError::WrongSecret { .. } => of(ExitStatus::WrongPassword),
             RepositoryError::NewerFormat { .. } => of(ExitStatus::Failed).with_hint("use a newer version of snap"),
             RepositoryError::ConfigDamaged { .. } | RepositoryError::KeysDamaged { .. } => {

@@ -9,6 +9,7 @@ pub mod check;
 pub mod diff;
 pub mod find;
 pub mod list;
+pub mod log;
 pub mod mark;
 pub mod pages;
 pub mod part;

@@ -1,5 +1,7 @@
 //! What can go wrong between operations and storage, with the thing it went wrong with.
 
+use std::path::PathBuf;
+
 use thiserror::Error;
 
 use crate::codec::compress::CompressError;
@@ -94,6 +96,16 @@ pub enum RepositoryError {
     /// What was just sealed does not open to what it was made of.
     #[error("a frame just sealed does not open to its content: memory or processor of this machine fails")]
     VerificationFailed,
+    /// The store is older than it was: somebody put back a copy of it, or deleted what the last prunes wrote.
+    #[error("the store went back from generation {seen} to {found}: writing to it could lose what came after")]
+    WentBack {
+        /// The generation that was seen from here.
+        seen: u64,
+        /// The generation it says it is in.
+        found: u64,
+        /// Where it is remembered.
+        place: PathBuf,
+    },
     /// The commit cell was taken by a pruner that held this session for dead.
     #[error("the session was revoked by a prune while it slept")]
     Revoked,

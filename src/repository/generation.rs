@@ -16,6 +16,9 @@ use crate::repository::object::{DOCUMENT_SIZE_MAX, OBJECT_OVERHEAD, base_name, o
 use crate::storage::Put;
 use crate::storage::name::{ObjectName, Prefix};
 
+/// In the cache: the last generation that was seen, and the hash of its manifest.
+const SEEN_FILE: &str = "generation";
+
 /// What a prune means to delete.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Intent {
@@ -101,6 +104,7 @@ impl Repository {
         let number = decided.max().unwrap_or(0);
         let begun = objects.iter().filter_map(|object| object.name.prune_intent_number()).max().unwrap_or(0);
         let (manifest, hash) = if number == 0 { Default::default() } else { self.manifest(number)? };
+        self.refuse_rollback(number, &hash)?;
         let open = match begun.checked_sub(number) {
             None | Some(0) => None,
             Some(1) => match self.intent(begun) {
@@ -113,6 +117,24 @@ impl Repository {
             }
         };
         Ok(Generation { number, manifest, hash, open })
+    }
+
+    /// Refuses a store that is older than what this machine saw of it, and remembers what it sees now.
+    fn refuse_rollback(&self, number: u64, hash: &str) -> Result<(), RepositoryError> {
+        let Some(place) = self.cache.folder().map(|folder| folder.join(SEEN_FILE)) else { return Ok(()) };
+        let seen = std::fs::read_to_string(&place).unwrap_or_default();
+        let (seen_number, seen_hash) = seen.trim_end().split_once(' ').unwrap_or(("0", ""));
+        // What is no number was not written here: then nothing was seen.
+        let seen_number: u64 = seen_number.parse().unwrap_or(0);
+        let is_other = seen_number == number && !hash.is_empty() && !seen_hash.is_empty() && seen_hash != hash;
+        if seen_number > number || is_other {
+            return Err(RepositoryError::WentBack { seen: seen_number, found: number, place });
+        }
+        if number > seen_number {
+            // Best effort: what cannot be remembered is not refused later.
+            drop(std::fs::write(&place, format!("{number} {hash}\n")));
+        }
+        Ok(())
     }
 
     /// What the prune of generation `number` means to delete.

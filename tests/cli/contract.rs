@@ -2,7 +2,7 @@
 
 use super::harness::Machine;
 
-const COMMANDS: [&str; 16] = [
+const COMMANDS: [&str; 17] = [
     "init",
     "backup",
     "restore",
@@ -11,6 +11,7 @@ const COMMANDS: [&str; 16] = [
     "cat",
     "find",
     "diff",
+    "log",
     "check",
     "stats",
     "key",

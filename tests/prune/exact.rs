@@ -2,6 +2,8 @@
 
 use snap::operation::check::Verdict;
 use snap::operation::prune::plan::Reason;
+use snap::repository::Repository;
+use snap::repository::error::RepositoryError;
 use snap::storage::name::Prefix;
 
 use super::scene::{Files, Scene, files};
@@ -108,4 +110,22 @@ fn a_repository_without_snapshots_keeps_no_pack() {
     assert_eq!(scene.names(Prefix::Packs), Vec::<String>::new());
     scene.back_up(&files(&[1]));
     scene.all_restore();
+}
+
+#[test]
+fn a_store_that_went_back_is_refused_by_whoever_saw_it_further_on() {
+    let mut scene = Scene::new();
+    let first = scene.back_up(&files(&[1, 2]));
+    scene.forget(first);
+    let older: Vec<_> = scene.objects();
+    scene.prune();
+    let (cache, refused) = (tempfile::tempdir().expect("a folder"), |repository: &Repository| {
+        matches!(repository.snapshots(), Err(RepositoryError::WentBack { seen: 1, found: 0, .. }))
+    });
+    let client = scene.with_cache(cache.path());
+    assert!(!refused(&client), "it sees generation 1 and remembers it");
+    scene.put_back(&older);
+    assert!(refused(&client) && refused(&scene.with_cache(cache.path())));
+    let elsewhere = tempfile::tempdir().expect("a folder");
+    assert!(!refused(&scene.with_cache(elsewhere.path())), "who never saw it cannot know");
 }

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use jiff::Timestamp;
 use snap::codec::key::secret::FileKey;
 use snap::id::SnapshotId;
@@ -21,10 +22,10 @@ use snap::repository::Repository;
 use snap::repository::keyring::Opener;
 use snap::repository::session::{Mode, Session};
 use snap::source::local::{LocalRoot, resource_of};
-use snap::storage::Storage;
 use snap::storage::faulty::FaultyStorage;
 use snap::storage::memory::MemoryStorage;
-use snap::storage::name::Prefix;
+use snap::storage::name::{ObjectName, Prefix};
+use snap::storage::{ByteRange, Storage};
 
 /// What stands in a folder.
 pub(crate) type Files = BTreeMap<String, Vec<u8>>;
@@ -68,6 +69,29 @@ impl Scene {
     pub(crate) fn another(&self) -> Arc<Repository> {
         let shared: Arc<dyn Storage> = Arc::clone(&self.storage) as _;
         Arc::new(Repository::open(shared, &self.opener, None).expect("it opens"))
+    }
+
+    /// Opens it as a process of a machine that keeps its cache there.
+    pub(crate) fn with_cache(&self, cache: &Path) -> Repository {
+        let shared: Arc<dyn Storage> = Arc::clone(&self.storage) as _;
+        Repository::open(shared, &self.opener, Some(cache.to_owned())).expect("it opens")
+    }
+
+    /// Everything that is stored.
+    pub(crate) fn objects(&self) -> Vec<(ObjectName, Bytes)> {
+        let listed = self.storage.inner().list(&Prefix::All).expect("a listing");
+        let read = |name: &ObjectName| self.storage.inner().get(name, ByteRange::All).expect("it is there");
+        listed.into_iter().map(|object| (object.name.clone(), read(&object.name))).collect()
+    }
+
+    /// Makes the store hold these objects and no others.
+    pub(crate) fn put_back(&self, objects: &[(ObjectName, Bytes)]) {
+        for object in self.storage.inner().list(&Prefix::All).expect("a listing") {
+            self.storage.inner().delete(&object.name).expect("deleted");
+        }
+        for (name, content) in objects {
+            self.storage.inner().tamper(name, content.clone());
+        }
     }
 
     pub(crate) fn now(&self) -> Timestamp {

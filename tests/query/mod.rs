@@ -6,6 +6,7 @@ mod check;
 mod diff;
 mod key;
 mod list;
+mod log;
 mod tag;
 
 use std::path::{Path, PathBuf};

@@ -11,6 +11,7 @@ pub mod diff;
 pub mod find;
 pub mod init;
 pub mod key;
+pub mod log;
 pub mod ls;
 pub mod man;
 pub mod prune;
