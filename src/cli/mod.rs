@@ -32,6 +32,7 @@ pub mod repository;
 pub mod secret;
 pub mod signal;
 pub mod summary;
+pub mod table;
 pub mod text;
 pub mod view;
 pub mod watch;
