@@ -10,7 +10,8 @@ use clap::{ArgAction, Parser, Subcommand};
 
 use crate::cli::color::When;
 use crate::cli::command::{
-    backup, cat, check, completions, config, diff, find, init, key, ls, man, restore, snapshots, stats, tag,
+    backup, cat, check, completions, config, diff, find, forget, init, key, ls, man, restore, snapshots, stats, tag,
+    undo,
 };
 use crate::cli::config::Flag;
 use crate::cli::config::schema::Key;
@@ -54,6 +55,8 @@ pub(crate) enum Command {
     Cat(cat::Args),
     Find(find::Args),
     Diff(diff::Args),
+    Forget(Box<forget::Args>),
+    Undo(undo::Args),
     Check(check::Args),
     Stats(stats::Args),
     Key(key::Args),
@@ -162,6 +165,7 @@ impl Command {
     pub(crate) fn flags(&self, environment: &Environment) -> Result<Vec<Flag>, &'static str> {
         match self {
             Self::Backup(arguments) => arguments.flags(environment),
+            Self::Forget(arguments) => arguments.flags(environment),
             _ => Ok(Vec::new()),
         }
     }
@@ -216,6 +220,13 @@ impl<'a> Flags<'a> {
     pub fn switch(&mut self, key: &'static str, flag: &'static str, switch: Option<Switch>) {
         if let Some(switch) = switch {
             self.push(key, flag, Value::Switch(switch == Switch::On));
+        }
+    }
+
+    /// A count.
+    pub fn count(&mut self, key: &'static str, flag: &'static str, count: Option<u32>) {
+        if let Some(count) = count {
+            self.push(key, flag, Value::Count(count));
         }
     }
 

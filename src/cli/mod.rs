@@ -97,6 +97,8 @@ fn dispatch(command: &Command, context: &Context) -> Result<ExitStatus, Failure>
         Command::Cat(arguments) => command::cat::run(arguments, context),
         Command::Find(arguments) => command::find::run(arguments, context),
         Command::Diff(arguments) => command::diff::run(arguments, context),
+        Command::Forget(arguments) => command::forget::run(arguments, context),
+        Command::Undo(arguments) => command::undo::run(arguments, context),
         Command::Check(arguments) => command::check::run(arguments, context),
         Command::Stats(arguments) => command::stats::run(arguments, context),
         Command::Key(arguments) => command::key::run(arguments, context),
