@@ -48,14 +48,19 @@ pub enum Undone {
     Possible,
 }
 
-/// The snapshots that the last `forget` marked: those with the newest mark, but for those that another took the place of
-/// since (`undo`, `tag`), oldest first.
-pub fn last_forgotten<'f>(forgotten: &'f [Forgotten], valid: &[Snapshot]) -> Vec<&'f Forgotten> {
+/// Those of the forgotten snapshots that no other took the place of since (`undo`, `tag`).
+pub fn still_forgotten<'f>(forgotten: &'f [Forgotten], valid: &[Snapshot]) -> Vec<&'f Forgotten> {
     let known = forgotten.iter().map(|forgotten| &forgotten.snapshot).chain(valid);
     let amended: Vec<SnapshotId> = known.filter_map(|snapshot| snapshot.record.amends).collect();
-    let is_open = |forgotten: &&Forgotten| forgotten.mark.is_some() && !amended.contains(&forgotten.snapshot.id);
-    let newest = forgotten.iter().filter(is_open).map(|forgotten| &forgotten.mark).max();
-    forgotten.iter().filter(is_open).filter(|forgotten| Some(&forgotten.mark) == newest).collect()
+    forgotten.iter().filter(|forgotten| !amended.contains(&forgotten.snapshot.id)).collect()
+}
+
+/// Those of them that the last `forget` marked: all that carry the newest mark.
+pub fn last_forgotten<'f>(forgotten: &'f [Forgotten], valid: &[Snapshot]) -> Vec<&'f Forgotten> {
+    let mut last = still_forgotten(forgotten, valid);
+    let newest = last.iter().filter_map(|forgotten| forgotten.mark.as_ref()).max();
+    last.retain(|forgotten| newest.is_some() && forgotten.mark.as_ref() == newest);
+    last
 }
 
 /// Brings one back, unless a snapshot in its place is among the `valid` ones; `forgotten` are all that are.

@@ -17,7 +17,7 @@ use crate::cli::view::{id_digits, local_time, short_id, snapshots};
 use crate::cli::watch::{Items, Watch};
 use crate::cli::{repository, text};
 use crate::operation::amend::Amending;
-use crate::operation::undo::{UndoError, Undone, last_forgotten, undo};
+use crate::operation::undo::{UndoError, Undone, last_forgotten, still_forgotten, undo};
 use crate::progress::{Event, Progress};
 use crate::repository::Repository;
 use crate::repository::forgotten::Forgotten;
@@ -45,7 +45,7 @@ pub struct Args {
     /// Forgotten snapshots
     #[arg(value_name = "ID")]
     pub references: Vec<OsString>,
-    /// List what is forgotten and not pruned
+    /// List what is forgotten and not back
     #[arg(long, conflicts_with_all = ["references", "dry_run"])]
     pub list: bool,
     /// Prove that they can come back, change nothing
@@ -63,7 +63,7 @@ pub fn run(arguments: &Args, context: &Context) -> Result<ExitStatus, Failure> {
     }
     let forgotten = forgotten.readable;
     if arguments.list {
-        return list(context, &forgotten);
+        return list(context, &still_forgotten(&forgotten, &valid));
     }
     let chosen = choose(arguments, context, &forgotten, &valid)?;
     let watch = context.begin("undo", Items::Counted)?;
@@ -101,7 +101,7 @@ fn choose<'f>(
     if arguments.references.is_empty() {
         let last = last_forgotten(forgotten, valid);
         if last.is_empty() {
-            return Err(Failure::new(ExitStatus::Failed, "there is nothing to bring back: no snapshot is forgotten"));
+            return Err(Failure::new(ExitStatus::Failed, "there is nothing to bring back"));
         }
         return Ok(last);
     }
@@ -181,8 +181,8 @@ fn tell(context: &Context, snapshot: &Snapshot, undone: Undone) -> Result<(), Fa
 
 const HEADINGS: [&str; 6] = ["id", "time", "host", "series", "tags", "forgotten"];
 
-fn list(context: &Context, forgotten: &[Forgotten]) -> Result<ExitStatus, Failure> {
-    let document = |one: &Forgotten| {
+fn list(context: &Context, forgotten: &[&Forgotten]) -> Result<ExitStatus, Failure> {
+    let document = |one: &&Forgotten| {
         let record = &one.snapshot.record;
         json!({
             "id": one.snapshot.id, "time": record.time, "host": record.host, "series": record.series,
@@ -200,7 +200,7 @@ fn list(context: &Context, forgotten: &[Forgotten]) -> Result<ExitStatus, Failur
     }
     let all: Vec<Snapshot> = forgotten.iter().map(|one| one.snapshot.clone()).collect();
     let digits = id_digits(&all);
-    let row = |one: &Forgotten| {
+    let row = |one: &&Forgotten| {
         let record = &one.snapshot.record;
         [
             short_id(one.snapshot.id, digits),

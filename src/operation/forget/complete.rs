@@ -20,22 +20,35 @@ pub fn is_narrower(one: &SnapshotRecord, other: &SnapshotRecord) -> bool {
     lies_in && !holds_all
 }
 
-/// Those of a series that are the last of their width: every newer one is narrower.
+/// The last complete ones of a series: the newest, and before it each that the newer ones of these are all narrower than.
+///
+/// It does not depend on any rule, so that another rule never makes one of them go.
 pub fn last_complete<'s>(newest_first: &[&'s Snapshot]) -> Vec<&'s Snapshot> {
-    let best = most_complete(newest_first);
-    let is_last = |at: usize| best[..at].iter().all(|newer| is_narrower(&newer.record, &best[at].record));
-    (0..best.len()).filter(|at| is_last(*at)).map(|at| best[at]).collect()
+    let mut last: Vec<&Snapshot> = Vec::new();
+    for snapshot in most_complete(newest_first) {
+        if all_narrower(&last, snapshot) {
+            last.push(snapshot);
+        }
+    }
+    last
 }
 
-/// Those of the `going` ones after which their series would hold less: no complete snapshot that stays is as wide, nor a
-/// newer one that goes too.
+/// Those of the `going` ones after which their series would hold less: all complete ones that stay are narrower. Of several
+/// that hold the same only the newest is named.
 pub fn last_to_go<'s>(newest_first: &[&'s Snapshot], going: impl Fn(&Snapshot) -> bool) -> Vec<&'s Snapshot> {
-    let best = most_complete(newest_first);
-    let is_last = |at: usize| {
-        let stays = best.iter().enumerate().filter(|(other, snapshot)| *other < at || !going(snapshot));
-        going(best[at]) && stays.map(|(_, other)| other).all(|other| is_narrower(&other.record, &best[at].record))
-    };
-    (0..best.len()).filter(|at| is_last(*at)).map(|at| best[at]).collect()
+    let (goes, stays): (Vec<&Snapshot>, Vec<&Snapshot>) =
+        most_complete(newest_first).into_iter().partition(|snapshot| going(snapshot));
+    let mut last: Vec<&Snapshot> = Vec::new();
+    for snapshot in goes {
+        if all_narrower(&stays, snapshot) && all_narrower(&last, snapshot) {
+            last.push(snapshot);
+        }
+    }
+    last
+}
+
+fn all_narrower(others: &[&Snapshot], snapshot: &Snapshot) -> bool {
+    others.iter().all(|other| is_narrower(&other.record, &snapshot.record))
 }
 
 /// The complete ones; all if there are none.

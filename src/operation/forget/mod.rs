@@ -29,7 +29,7 @@ pub enum ForgetError {
     #[error(transparent)]
     Repository(#[from] RepositoryError),
     /// A series would hold less than it did.
-    #[error("{id} is the last complete snapshot of the series {series}, or the last as wide as it")]
+    #[error("{id} is the last complete snapshot of the series {series}: none as complete and wide would be left")]
     LastComplete {
         /// The snapshot.
         id: SnapshotId,
