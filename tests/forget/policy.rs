@@ -244,7 +244,7 @@ fn each_that_stays_says_why() {
         decide_all(&all, &rules, later(), &TimeZone::UTC).into_iter().map(|decision| decision.reasons).collect();
     let daily = Reason::Newest(Interval::Day);
     assert_eq!(reasons[0], [Reason::Tag("keep".to_owned())]);
-    assert_eq!(reasons[1], [daily.clone()]);
+    assert_eq!(reasons[1], std::slice::from_ref(&daily));
     assert_eq!(reasons[2], [Reason::Newest(Interval::Snapshot), daily, Reason::Within]);
     let nothing = Rules { tags: vec!["none".to_owned()], ..Rules::default() };
     let decisions = decide_all(&all, &nothing, later(), &TimeZone::UTC);
@@ -257,17 +257,27 @@ fn an_hour_that_comes_twice_is_two_and_a_day_of_25_hours_is_one() {
     let zone = TimeZone::posix(ZONES[1]).expect("it is a zone");
     let at = |time: &str| time.parse::<Timestamp>().expect("a time");
     // Half past one, half past one, half past two.
-    let times = ["2025-11-02T05:30:00Z", "2025-11-02T06:30:00Z", "2025-11-02T07:30:00Z"];
+    let times = ["2015-11-01T05:30:00Z", "2015-11-01T06:30:00Z", "2015-11-01T07:30:00Z"];
     let all: Vec<Snapshot> = times.iter().zip(1..).map(|(time, number)| snapshot(number, at(time))).collect();
     assert_eq!(kept_by(&all, &newest(Interval::Hour, 9), &zone).len(), 3);
     assert_eq!(kept_by(&all, &newest(Interval::Day, 9), &zone), BTreeSet::from([all[2].id]));
 }
 
 #[test]
+fn the_week_of_new_year_is_one_and_what_is_exactly_too_old_goes() {
+    let at = |time: &str| time.parse::<Timestamp>().expect("a time");
+    let all = [snapshot(1, at("2015-12-31T12:00:00Z")), snapshot(2, at("2016-01-03T12:00:00Z"))];
+    assert_eq!(kept_by(&all, &newest(Interval::Week, 9), &TimeZone::UTC), BTreeSet::from([all[1].id]));
+    let within = |text: &str| Rules { within: Some(text.parse().expect("a length")), ..may_go() };
+    assert_eq!(kept_by(&all, &within("3d"), &TimeZone::UTC), BTreeSet::from([all[1].id]));
+    assert_eq!(kept_by(&all, &within("3d1h"), &TimeZone::UTC).len(), 2);
+}
+
+#[test]
 fn a_day_that_begins_twice_is_one() {
     let zone = TimeZone::posix(ZONES[2]).expect("it is a zone");
     // Noon, then half a minute after midnight, half past eleven of the day before, and half past midnight.
-    let times = ["2025-10-25T14:30:00Z", "2025-10-26T02:30:30Z", "2025-10-26T03:00:00Z", "2025-10-26T04:00:00Z"];
+    let times = ["2015-10-24T14:30:00Z", "2015-10-25T02:30:30Z", "2015-10-25T03:00:00Z", "2015-10-25T04:00:00Z"];
     let at = |time: &str| time.parse::<Timestamp>().expect("a time");
     let all: Vec<Snapshot> = times.iter().zip(1..).map(|(time, number)| snapshot(number, at(time))).collect();
     assert_eq!(kept_by(&all, &newest(Interval::Day, 9), &zone), BTreeSet::from([all[2].id, all[3].id]));

@@ -66,11 +66,9 @@ fn may_contain(outer: &ResourceRecord, inner: &ResourceRecord) -> bool {
     outer.source == inner.source && (outer.path == inner.path || is_below(&inner.path, &outer.path))
 }
 
-/// A filter of a folder above may leave out what the same filter here does not, so there it must have none.
 fn surely_contains(outer: &ResourceRecord, inner: &ResourceRecord) -> bool {
-    let same = outer.path == inner.path && outer.scope.iter().all(|filter| inner.scope.contains(filter));
-    let above = is_below(&inner.path, &outer.path) && outer.scope.is_empty();
-    outer.source == inner.source && (same || above)
+    let has_no_more_filters = outer.scope.iter().all(|filter| inner.scope.contains(filter));
+    outer.source == inner.source && outer.path == inner.path && has_no_more_filters
 }
 
 fn is_below(path: &str, folder: &str) -> bool {
