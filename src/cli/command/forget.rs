@@ -222,7 +222,7 @@ fn ask(consent: Consent, plan: &ForgetPlan<'_>, digits: usize) -> Result<(), Fai
         format!("- {id}  {time}  {}", text::printable(snapshot.record.series.as_bytes()))
     };
     let lines: Vec<String> = plan.last_complete.iter().map(line).collect();
-    if consent.ask(&lines, "Forget these too, though their series have none as complete and wide left?")? {
+    if consent.ask(&lines, "Forget these too? Nothing as complete and as wide stays in their series.")? {
         return Ok(());
     }
     Err(Failure::new(ExitStatus::Failed, "nothing was forgotten, as you did not agree"))
