@@ -4,6 +4,7 @@ mod badinput;
 mod cli;
 mod codec;
 mod damage;
+mod forget;
 mod fuzz;
 mod hostile;
 mod kill;

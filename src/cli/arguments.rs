@@ -10,7 +10,8 @@ use clap::{ArgAction, Parser, Subcommand};
 
 use crate::cli::color::When;
 use crate::cli::command::{
-    backup, cat, check, completions, config, diff, find, init, key, log, ls, man, prune, restore, snapshots, stats, tag,
+    backup, cat, check, completions, config, diff, find, forget, init, key, log, ls, man, prune, restore, snapshots,
+    stats, tag, undo,
 };
 use crate::cli::config::Flag;
 use crate::cli::config::schema::Key;
@@ -55,6 +56,8 @@ pub(crate) enum Command {
     Find(find::Args),
     Diff(diff::Args),
     Log(log::Args),
+    Forget(Box<forget::Args>),
+    Undo(undo::Args),
     Check(check::Args),
     Stats(stats::Args),
     Key(key::Args),
@@ -164,6 +167,7 @@ impl Command {
     pub(crate) fn flags(&self, environment: &Environment) -> Result<Vec<Flag>, &'static str> {
         match self {
             Self::Backup(arguments) => arguments.flags(environment),
+            Self::Forget(arguments) => arguments.flags(environment),
             _ => Ok(Vec::new()),
         }
     }
@@ -218,6 +222,13 @@ impl<'a> Flags<'a> {
     pub fn switch(&mut self, key: &'static str, flag: &'static str, switch: Option<Switch>) {
         if let Some(switch) = switch {
             self.push(key, flag, Value::Switch(switch == Switch::On));
+        }
+    }
+
+    /// A count.
+    pub fn count(&mut self, key: &'static str, flag: &'static str, count: Option<u32>) {
+        if let Some(count) = count {
+            self.push(key, flag, Value::Count(count));
         }
     }
 

@@ -32,6 +32,7 @@ pub mod repository;
 pub mod secret;
 pub mod signal;
 pub mod summary;
+pub mod table;
 pub mod text;
 pub mod view;
 pub mod watch;
@@ -97,6 +98,8 @@ fn dispatch(command: &Command, context: &Context) -> Result<ExitStatus, Failure>
         Command::Find(arguments) => command::find::run(arguments, context),
         Command::Log(arguments) => command::log::run(arguments, context),
         Command::Diff(arguments) => command::diff::run(arguments, context),
+        Command::Forget(arguments) => command::forget::run(arguments, context),
+        Command::Undo(arguments) => command::undo::run(arguments, context),
         Command::Check(arguments) => command::check::run(arguments, context),
         Command::Stats(arguments) => command::stats::run(arguments, context),
         Command::Key(arguments) => command::key::run(arguments, context),

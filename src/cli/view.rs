@@ -15,6 +15,7 @@ use crate::repository::Repository;
 use crate::repository::index::Index;
 use crate::repository::reader::Reader;
 use crate::repository::snapshot::Snapshot;
+use crate::resource::{Coverage, SnapshotRecord};
 
 /// A repository as queries see it.
 pub struct View {
@@ -85,6 +86,16 @@ pub fn short_id(id: SnapshotId, digits: usize) -> String {
     let mut text = id.to_string();
     text.truncate(digits);
     text
+}
+
+/// How completely a snapshot was captured, in one word.
+pub fn coverage(record: &SnapshotRecord) -> &'static str {
+    let worst = record.resources.iter().map(|resource| match resource.coverage {
+        Coverage::Complete => (0, "complete"),
+        Coverage::Partial { .. } => (1, "partial"),
+        Coverage::Failed { .. } => (2, "failed"),
+    });
+    worst.max().map_or("complete", |(_, word)| word)
 }
 
 /// A point in time as people read it: local, to the second.

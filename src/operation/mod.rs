@@ -3,11 +3,13 @@
 //! Operations take plain values and a [`crate::progress::Progress`], and give plain values back; they never print,
 //! prompt or read the environment. Plans are values too, so a dry run is not executing one.
 
+pub mod amend;
 pub mod backup;
 pub mod cat;
 pub mod check;
 pub mod diff;
 pub mod find;
+pub mod forget;
 pub mod list;
 pub mod log;
 pub mod mark;
@@ -20,3 +22,4 @@ pub mod restore;
 pub mod stats;
 pub mod tag;
 pub mod target;
+pub mod undo;

@@ -23,6 +23,7 @@ use crate::storage::{ByteRange, Put, Storage, StorageError, StorageErrorKind};
 
 pub mod config;
 pub mod error;
+pub mod forgotten;
 mod frame;
 #[doc(hidden)]
 pub mod fuzzing;

@@ -2,7 +2,7 @@
 
 use super::harness::Machine;
 
-const COMMANDS: [&str; 17] = [
+const COMMANDS: [&str; 19] = [
     "init",
     "backup",
     "restore",
@@ -12,6 +12,8 @@ const COMMANDS: [&str; 17] = [
     "find",
     "diff",
     "log",
+    "forget",
+    "undo",
     "check",
     "stats",
     "key",
@@ -70,6 +72,11 @@ fn the_spelling_that_scripts_rely_on_is_understood() {
         "check --read-data",
         "check --read-data=10%",
         "check --read-data=10",
+        "forget --keep-last 1 --keep-hourly 2 --keep-daily 3 --keep-weekly 4 --keep-monthly 5 --keep-yearly 6",
+        "forget --keep-within 1y6m --keep-tag T --keep-tag U --series S --host H --tag T --dry-run",
+        "forget 4ac1d2 latest",
+        "undo",
+        "undo 4ac1d2",
     ] {
         for extra in ["--quiet", "--no-progress"] {
             let words: Vec<&str> =
@@ -90,6 +97,12 @@ fn a_wrong_command_line_is_usage_in_both_forms() {
         &["diff"],
         &["restore", "latest"],
         &["backup", "--exclude-larger-than", "many", "/x"],
+        &["forget"],
+        &["forget", "--keep-last", "0"],
+        &["forget", "--keep-last", "many"],
+        &["forget", "--keep-within", "5min"],
+        &["forget", "latest", "--keep-last", "1"],
+        &["forget", "latest", "--series", "s"],
     ] {
         let ran = machine.snap(line).expect_code(2);
         assert!(ran.stdout.is_empty() && !ran.stderr.is_empty(), "{ran:?}");
@@ -168,6 +181,9 @@ fn a_repository_that_is_named_but_does_not_exist_is_its_own_status() {
         &["check"],
         &["stats"],
         &["tag", "latest", "--add", "x"],
+        &["forget", "latest"],
+        &["forget", "--keep-last", "1"],
+        &["undo"],
         &["key", "list"],
         &["restore", "latest", "--target", "t"],
         &["backup", "."],

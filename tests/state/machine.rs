@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use snap::codec::key::secret::FileKey;
+use snap::operation::amend::Amending;
 use snap::operation::backup::{
     BackupError, BackupReport, BackupRequest, Rereading, SnapshotLabel, backup, session_mark,
 };
@@ -15,7 +16,7 @@ use snap::operation::check::{CheckRequest, Depth, Verdict, check};
 use snap::operation::prune::plan::{Limits, MaxUnused};
 use snap::operation::prune::{Patience, PruneError, PruneReport, PruneRequest, prune};
 use snap::operation::restore::{Deletion, RestoreMode, RestoreRequest, restore};
-use snap::operation::tag::{TagChange, TagRequest, tag};
+use snap::operation::tag::{TagChange, tag};
 use snap::operation::target::TargetOptions;
 use snap::progress::Silent;
 use snap::repository::Repository;
@@ -263,8 +264,8 @@ impl Machine {
         let snapshots = self.snapshots()?;
         let snapshot = snapshots.iter().find(|one| one.id == self.known[at].0).ok_or("a snapshot is gone")?;
         let change = TagChange { add: vec![format!("t{}", self.now)], ..TagChange::default() };
-        let request = TagRequest { change: &change, mode: Mode::Write, host: "host", now: self.time() };
-        let tagged = tag(&self.repository, snapshot, &request, &Silent).map_err(said("tagging"))?;
+        let amending = Amending { mode: Mode::Write, host: "host", now: self.time() };
+        let tagged = tag(&self.repository, snapshot, &change, &amending, &Silent).map_err(said("tagging"))?;
         self.known[at].0 = tagged.new.ok_or("tagging changed nothing")?;
         self.compare(at)?;
         self.check()

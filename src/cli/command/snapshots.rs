@@ -10,10 +10,11 @@ use crate::cli::context::Context;
 use crate::cli::exit::ExitStatus;
 use crate::cli::failure::Failure;
 use crate::cli::output::Form;
-use crate::cli::view::{id_digits, local_time, short_id};
+use crate::cli::table::{Lean, lines};
+use crate::cli::view::{coverage, id_digits, local_time, short_id};
 use crate::cli::{repository, text, view};
 use crate::repository::snapshot::Snapshot;
-use crate::resource::{Coverage, SnapshotRecord};
+use crate::resource::SnapshotRecord;
 
 /// Lists snapshots, oldest first
 ///
@@ -90,19 +91,13 @@ fn document(snapshot: &Snapshot) -> Value {
     value
 }
 
-/// How completely a snapshot was captured, in one word.
-fn coverage(record: &SnapshotRecord) -> &'static str {
-    let worst = record.resources.iter().map(|resource| match resource.coverage {
-        Coverage::Complete => (0, "complete"),
-        Coverage::Partial { .. } => (1, "partial"),
-        Coverage::Failed { .. } => (2, "failed"),
-    });
-    worst.max().map_or("complete", |(_, word)| word)
-}
-
 const HEADINGS: [&str; 7] = ["id", "time", "host", "series", "tags", "size", "coverage"];
 
 fn table(context: &Context, snapshots: &[&Snapshot], digits: usize) -> Result<(), Failure> {
+    if snapshots.is_empty() {
+        context.remark("no snapshots");
+        return Ok(());
+    }
     let row = |snapshot: &&Snapshot| {
         let record = &snapshot.record;
         let word = coverage(record);
@@ -116,29 +111,11 @@ fn table(context: &Context, snapshots: &[&Snapshot], digits: usize) -> Result<()
             if word == "complete" { word.to_owned() } else { format!("! {word}") },
         ]
     };
-    let rows: Vec<[String; 7]> = snapshots.iter().map(row).collect();
-    let width = |column: usize| {
-        let cells = rows.iter().map(|row| row[column].chars().count());
-        cells.chain([HEADINGS[column].len()]).max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..HEADINGS.len()).map(width).collect();
-    let line = |cells: [&str; 7]| {
-        let mut line = String::new();
-        for (column, (cell, width)) in cells.iter().zip(&widths).enumerate() {
-            // Sizes are compared digit by digit.
-            let cell = if column == 5 { format!("{cell:>width$}") } else { format!("{cell:<width$}") };
-            line.push_str(&cell);
-            line.push_str("  ");
-        }
-        line.trim_end().to_owned()
-    };
-    if rows.is_empty() {
-        context.remark("no snapshots");
-        return Ok(());
-    }
-    context.output.line(&context.palette.strong(line(HEADINGS)))?;
-    for row in &rows {
-        context.output.line(&line(row.each_ref().map(String::as_str)))?;
+    let rows: Vec<[String; 7]> = [HEADINGS.map(str::to_owned)].into_iter().chain(snapshots.iter().map(row)).collect();
+    let leans = HEADINGS.map(|heading| if heading == "size" { Lean::Right } else { Lean::Left });
+    for (at, line) in lines(leans, &rows).into_iter().enumerate() {
+        let line = if at == 0 { context.palette.strong(line) } else { line };
+        context.output.line(&line)?;
     }
     Ok(())
 }

@@ -13,7 +13,8 @@ use crate::cli::output::Form;
 use crate::cli::repository;
 use crate::cli::text;
 use crate::cli::view::{id_digits, resolve, short_id, snapshots};
-use crate::operation::tag::{TagChange, TagError, TagRequest, Tagged, tag};
+use crate::operation::amend::{AmendError, Amending};
+use crate::operation::tag::{TagChange, Tagged, tag};
 use crate::progress::Silent;
 use crate::repository::session::Mode;
 use crate::repository::snapshot::Snapshot;
@@ -68,10 +69,10 @@ pub fn run(arguments: &Args, context: &Context) -> Result<ExitStatus, Failure> {
         }
     }
     let mode = if arguments.dry_run { Mode::DryRun } else { Mode::Write };
-    let request = TagRequest { change: &change, mode, host: context.host(), now: jiff::Timestamp::now() };
+    let amending = Amending { mode, host: context.host(), now: jiff::Timestamp::now() };
     let mut documents: Vec<Value> = Vec::new();
     for snapshot in chosen {
-        let tagged = tag(&repository, snapshot, &request, &Silent)?;
+        let tagged = tag(&repository, snapshot, &change, &amending, &Silent)?;
         if context.output.form() == Form::Human {
             context.output.line(&line(&tagged, snapshot, mode, id_digits(&all)))?;
         }
@@ -97,14 +98,14 @@ fn line(tagged: &Tagged, snapshot: &Snapshot, mode: Mode, digits: usize) -> Stri
     }
 }
 
-impl From<TagError> for Failure {
-    fn from(error: TagError) -> Self {
+impl From<AmendError> for Failure {
+    fn from(error: AmendError) -> Self {
         match error {
-            TagError::Repository(error) => error.into(),
-            TagError::Incomplete { .. } => {
+            AmendError::Repository(error) => error.into(),
+            AmendError::Incomplete { .. } => {
                 Self::of(ExitStatus::Failed, &error).with_hint("`snap check` says what else is lost")
             }
-            TagError::Interrupted => Self::of(ExitStatus::Interrupted, &error),
+            AmendError::Interrupted => Self::of(ExitStatus::Interrupted, &error),
         }
     }
 }

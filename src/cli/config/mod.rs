@@ -222,6 +222,14 @@ impl Settings {
         }
     }
 
+    /// How many.
+    pub fn count(&self, key: &str) -> Option<u32> {
+        match self.value(key) {
+            Some((Value::Count(count), _)) => Some(*count),
+            _ => None,
+        }
+    }
+
     /// A list of texts, or the words of a command; empty where nothing sets it.
     pub fn words(&self, key: &str) -> Vec<String> {
         match self.value(key) {

@@ -16,6 +16,8 @@ pub enum Kind {
     Switch,
     /// Bytes: a number, or text as `10M`.
     Size,
+    /// A whole number.
+    Count,
     /// One of these words.
     Choice(&'static [&'static str]),
     /// A list of texts.
@@ -35,6 +37,7 @@ impl Kind {
             Self::Location => "a path or an address".to_owned(),
             Self::Switch => "true or false".to_owned(),
             Self::Size => "a size as 1048576 or \"10M\"".to_owned(),
+            Self::Count => "a whole number".to_owned(),
             Self::Choice(words) => format!("one of {}", words.join(", ")),
             Self::Texts => "a list of texts".to_owned(),
             Self::Paths => "a list of paths".to_owned(),
@@ -83,6 +86,14 @@ pub const KEYS: &[Key] = &[
     key("backup.gitignore", Kind::Switch, "true", "leave out what .gitignore files name"),
     key("backup.ignore-file", Kind::Texts, "[\".snapignore\"]", "names of files that hold globs for their folder"),
     key("backup.tags", Kind::Texts, "[\"nightly\"]", "labels of each snapshot"),
+    key("retention.keep-last", Kind::Count, "3", "what `snap forget` keeps of each series: the newest snapshots"),
+    key("retention.keep-hourly", Kind::Count, "24", "the newest of each of the last hours that have one"),
+    key("retention.keep-daily", Kind::Count, "7", "the same of days"),
+    key("retention.keep-weekly", Kind::Count, "5", "of weeks"),
+    key("retention.keep-monthly", Kind::Count, "12", "of months"),
+    key("retention.keep-yearly", Kind::Count, "10", "of years"),
+    key("retention.keep-within", Kind::Text, "\"14d\"", "all that are so much older than the newest, or less"),
+    key("retention.keep-tags", Kind::Texts, "[\"keep\"]", "all with one of these labels"),
     key(
         "hooks.before",
         Kind::Command,

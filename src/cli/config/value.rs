@@ -23,6 +23,8 @@ pub enum Value {
     Switch(bool),
     /// Bytes.
     Size(u64),
+    /// How many.
+    Count(u32),
     /// A list of texts, or the words of a command.
     Texts(Vec<String>),
     /// A list of paths.
@@ -95,6 +97,10 @@ impl Value {
                 Some(number) => u64::from_str_radix(number.as_str(), number.radix()).ok().map(Self::Size),
                 None => Self::of_text(kind, value.as_str()?, place),
             },
+            Kind::Count => {
+                let number = value.as_integer()?;
+                u32::from_str_radix(number.as_str(), number.radix()).ok().map(Self::Count)
+            }
             Kind::Texts => texts().map(Self::Texts),
             Kind::Paths => texts().map(|texts| Self::Paths(texts.iter().map(|t| place.path(t)).collect())),
             Kind::Command if value.is_array() => texts().filter(|words| !words.is_empty()).map(Self::Texts),
@@ -111,6 +117,7 @@ impl Value {
             Kind::Location => Some(Self::Path(place.path(text))),
             Kind::Switch => text.parse().ok().map(Self::Switch),
             Kind::Size => text::parse_bytes(text).map(Self::Size),
+            Kind::Count => text.parse().ok().map(Self::Count),
             Kind::Choice(words) => words.contains(&text).then(|| Self::Text(text.to_owned())),
             Kind::Texts => Some(Self::Texts(vec![text.to_owned()])),
             Kind::Paths => Some(Self::Paths(vec![place.path(text)])),
@@ -126,6 +133,7 @@ impl Value {
             Self::Path(path) => shown(path).into(),
             Self::Switch(switch) => (*switch).into(),
             Self::Size(bytes) => (*bytes).into(),
+            Self::Count(count) => (*count).into(),
             Self::Texts(texts) => texts.clone().into(),
             Self::Paths(paths) => paths.iter().map(shown).collect::<Vec<_>>().into(),
         }
