@@ -42,7 +42,7 @@ fn each_snapshot_is_shown_with_the_reason_and_only_marks_are_written() {
     let (packs, cells) = (store.packs(), store.objects("c"));
     let rules = ["forget", "--keep-last", "1", "--keep-tag", "t0"];
     let ran = store.snap(&[&rules[..], &["--dry-run"]].concat()).expect_code(0);
-    assert!(ran.stdout.ends_with("would keep 2 and forget 1\n"), "{ran:?}");
+    assert!(ran.stdout.contains("would keep 2 and forget 1; a prune then frees about "), "{ran:?}");
     assert!(store.objects("f").is_empty());
     let ran = store.snap(&rules).expect_code(0);
     let lines: Vec<&str> = ran.stdout.lines().collect();
@@ -81,8 +81,10 @@ fn json_lines_say_hello_then_each_decision_then_the_summary() {
     let summary = lines.last().expect("a summary");
     let expected = json!({
         "type": "summary", "command": "forget", "status": "done", "code": 0, "dry_run": false, "kept": 2, "forgotten": 1,
+        "would_free_bytes": summary["would_free_bytes"], "prune": null,
     });
     assert_eq!(*summary, expected);
+    assert!(summary["would_free_bytes"].as_u64() > Some(0), "{summary}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! Which go is the operation's pure plan; here it is shown, asked about where a series would lose its last complete
 //! snapshot, and carried out.
 
+use std::collections::HashSet;
 use std::ffi::OsString;
 
 use jiff::Timestamp;
@@ -10,6 +11,7 @@ use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use crate::cli::arguments::{Flags, Talk};
+use crate::cli::command::prune::{self, LimitArgs};
 use crate::cli::config::Flag;
 use crate::cli::consent::Consent;
 use crate::cli::context::Context;
@@ -25,6 +27,10 @@ use crate::id::SnapshotId;
 use crate::operation::forget::policy::{Decision, Interval, LastComplete, Reason, Rules, Selection};
 use crate::operation::forget::within::Within;
 use crate::operation::forget::{ForgetError, ForgetPlan};
+use crate::operation::prune::{PruneReport, foretell};
+use crate::progress::Silent;
+use crate::repository::Repository;
+use crate::repository::session::Mode;
 use crate::repository::snapshot::Snapshot;
 
 /// Takes snapshots off the list, by rules or by name
@@ -39,12 +45,13 @@ use crate::repository::snapshot::Snapshot;
 /// filter more. Where a series has no complete one, its newest stays. To forget it, name it or give rules that do not keep
 /// it, and say --even-last-complete too. What is dated in the future stays, and counts for no rule.
 ///
-/// Nothing is deleted: `snap undo` brings back what was forgotten, as long as its data is there.
+/// Nothing is deleted before `snap prune`, or --prune here: `snap undo` brings back what was forgotten, as long as its data is there.
 ///
 /// Examples:
 ///   snap forget --keep-daily 7 --keep-weekly 5 --keep-monthly 12 --dry-run
 ///   snap forget --series laptop --keep-within 30d --keep-tag keep
 ///   snap forget 4ac1d2 tag:mistake
+///   snap forget --keep-daily 7 --prune
 ///
 /// Exit codes:
 ///   0 done · 1 failed, or refused because a last complete snapshot would go · 2 usage, or no consent ·
@@ -67,6 +74,12 @@ pub struct Args {
     /// Do not ask
     #[arg(short, long)]
     pub yes: bool,
+    /// Give back the space too, as `snap prune` does
+    #[arg(long)]
+    pub prune: bool,
+    /// With --prune.
+    #[command(flatten)]
+    pub limits: LimitArgs,
 }
 
 /// Rules, and what they are for.
@@ -163,18 +176,44 @@ pub fn run(arguments: &Args, context: &Context) -> Result<ExitStatus, Failure> {
     if !arguments.dry_run {
         ask(Consent::of_flag(arguments.yes), &plan, digits)?;
     }
+    let frees = foretold(context, &repository, &plan, arguments);
     let cause = if rules.is_some() { Cause::NoRule } else { Cause::Named };
     let watch = context.begin("forget", Items::Counted)?;
     show(context, &plan, cause, digits)?;
-    let result = if arguments.dry_run { Ok(()) } else { plan.carry_out(&repository, now, context.host(), &watch) };
+    let carried_out: Result<Option<PruneReport>, Failure> = if arguments.dry_run {
+        Ok(None)
+    } else {
+        plan.carry_out(&repository, now, context.host(), &watch).map_err(Failure::from).and_then(|()| {
+            let prune = || arguments.limits.prune(&repository, Mode::Write, context, &watch);
+            Ok(if arguments.prune { Some(prune()?) } else { None })
+        })
+    };
     let stop = watch.stop_requested();
-    context.end(watch);
-    match (result, stop) {
-        (Err(ForgetError::Interrupted), _) => Err(Failure::interrupted(stop.unwrap_or(ExitStatus::Interrupted))),
-        (Err(error), _) => Err(error.into()),
-        (Ok(()), _) => {
-            summarize(context, &plan, arguments)?;
+    let (_, counts) = context.end(watch);
+    match (carried_out, stop) {
+        (Err(_), Some(stop)) => Err(Failure::interrupted(stop)),
+        (Err(failure), None) => Err(failure),
+        (Ok(pruned), _) => {
+            summarize(context, &plan, arguments, frees, pruned.as_ref())?;
+            if let Some(report) = &pruned {
+                prune::show(context, report, Mode::Write, counts.seconds)?;
+            }
             Ok(ExitStatus::Done)
+        }
+    }
+}
+
+/// Bytes that the next prune gives back once these are forgotten; `None` where nobody asks or a damage hides it.
+fn foretold(context: &Context, repository: &Repository, plan: &ForgetPlan<'_>, arguments: &Args) -> Option<u64> {
+    let going: HashSet<SnapshotId> = plan.going().map(|snapshot| snapshot.id).collect();
+    if going.is_empty() || arguments.prune && !arguments.dry_run || context.talk() == Talk::Quiet {
+        return None;
+    }
+    match foretell(repository, &going, arguments.limits.limits(), &Silent) {
+        Ok(plan) => Some(plan.freed()),
+        Err(error) => {
+            context.remark(&format!("nobody can say what a prune would free: {error}"));
+            None
         }
     }
 }
@@ -316,13 +355,20 @@ fn document(decision: &Decision<'_>, cause: Cause) -> Value {
     })
 }
 
-fn summarize(context: &Context, plan: &ForgetPlan<'_>, arguments: &Args) -> Result<(), Failure> {
+fn summarize(
+    context: &Context,
+    plan: &ForgetPlan<'_>,
+    arguments: &Args,
+    frees: Option<u64>,
+    pruned: Option<&PruneReport>,
+) -> Result<(), Failure> {
     let going = plan.going().count();
     let kept = plan.decisions.len() - going;
     let output = &context.output;
     output.json_line(&json!({
         "type": "summary", "command": "forget", "status": ExitStatus::Done.word(), "code": ExitStatus::Done.code(),
-        "dry_run": arguments.dry_run, "kept": kept, "forgotten": going,
+        "dry_run": arguments.dry_run, "kept": kept, "forgotten": going, "would_free_bytes": frees,
+        "prune": pruned.map(prune::document),
     }))?;
     if context.talk() == Talk::Quiet || plan.decisions.is_empty() {
         return Ok(());
@@ -337,10 +383,14 @@ fn summarize(context: &Context, plan: &ForgetPlan<'_>, arguments: &Args) -> Resu
     if future > 0 {
         output.line(&format!("{future} dated in the future, kept and not counted: a clock was wrong"))?;
     }
-    output.line(&match (arguments.dry_run, going) {
-        (true, _) => format!("would keep {kept} and forget {going}"),
-        (false, 0) => format!("kept {kept}, forgot none"),
-        (false, _) => format!("kept {kept}, forgot {going}; `snap undo` brings them back while their data is there"),
+    let frees = frees.map_or_else(String::new, |bytes| format!("; a prune then frees about {}", text::bytes(bytes)));
+    output.line(&match (arguments.dry_run, going, pruned) {
+        (true, ..) => format!("would keep {kept} and forget {going}{frees}"),
+        (false, 0, _) => format!("kept {kept}, forgot none"),
+        (false, _, Some(_)) => format!("kept {kept}, forgot {going}"),
+        (false, _, None) => {
+            format!("kept {kept}, forgot {going}{frees}; `snap undo` brings them back while their data is there")
+        }
     })
 }
 

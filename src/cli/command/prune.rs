@@ -3,6 +3,7 @@
 //! Shows what goes and why; with `--dry-run` only that.
 
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
@@ -18,6 +19,8 @@ use crate::cli::watch::Items;
 use crate::operation::backup::session_mark;
 use crate::operation::prune::plan::{Limits, MaxUnused};
 use crate::operation::prune::{Patience, PruneError, PruneReport, PruneRequest, prune};
+use crate::progress::Progress;
+use crate::repository::Repository;
 use crate::repository::session::Mode;
 
 /// Frees the space of what no snapshot refers to
@@ -114,38 +117,56 @@ impl Patience for Until {
 /// Runs the command.
 pub fn run(arguments: &Args, context: &Context) -> Result<ExitStatus, Failure> {
     let mode = if arguments.dry_run { Mode::DryRun } else { Mode::Write };
-    run_prune(&arguments.limits, mode, context)
-}
-
-/// Prunes and tells what came of it; the last part of `forget --prune` too.
-pub fn run_prune(arguments: &LimitArgs, mode: Mode, context: &Context) -> Result<ExitStatus, Failure> {
     let repository = repository::open(context)?;
-    let patience = Until(Instant::now() + arguments.wait);
-    let request = PruneRequest {
-        limits: Limits { max_unused: arguments.max_unused.0, max_repack: arguments.max_repack },
-        max_time: arguments.max_time,
-        mode,
-        mark: session_mark(context.host(), jiff::Timestamp::now()),
-        patience: &patience,
-    };
     let watch = context.begin("prune", Items::Counted)?;
-    let result = prune(&repository, &request, &watch);
+    let result = arguments.limits.prune(&repository, mode, context, &watch);
     let stop = watch.stop_requested();
     let (_, counts) = context.end(watch);
     let report = match (result, stop) {
         (Err(PruneError::Interrupted), Some(status)) => return Err(Failure::interrupted(status)),
         (result, _) => result?,
     };
-    match context.output.form() {
-        Form::Json => context.output.json_line(&document(&report, mode))?,
-        Form::Human => show(context, &report, mode, counts.seconds)?,
+    let mut summary = json!({
+        "type": "summary", "command": "prune", "status": ExitStatus::Done.word(), "code": ExitStatus::Done.code(),
+        "dry_run": arguments.dry_run,
+    });
+    if let (Value::Object(summary), Value::Object(members)) = (&mut summary, document(&report)) {
+        summary.extend(members);
     }
+    context.output.json_line(&summary)?;
+    show(context, &report, mode, counts.seconds)?;
     Ok(ExitStatus::Done)
 }
 
-fn show(context: &Context, report: &PruneReport, mode: Mode, seconds: u64) -> Result<(), Failure> {
+impl LimitArgs {
+    /// Prunes within these limits.
+    pub fn prune(
+        &self,
+        repository: &Arc<Repository>,
+        mode: Mode,
+        context: &Context,
+        progress: &dyn Progress,
+    ) -> Result<PruneReport, PruneError> {
+        let request = PruneRequest {
+            limits: self.limits(),
+            max_time: self.max_time,
+            mode,
+            mark: session_mark(context.host(), jiff::Timestamp::now()),
+            patience: &Until(Instant::now() + self.wait),
+        };
+        prune(repository, &request, progress)
+    }
+
+    /// What may stay, and how much may be written.
+    pub fn limits(&self) -> Limits {
+        Limits { max_unused: self.max_unused.0, max_repack: self.max_repack }
+    }
+}
+
+/// What a prune came to, for people.
+pub fn show(context: &Context, report: &PruneReport, mode: Mode, seconds: u64) -> Result<(), Failure> {
     let output = &context.output;
-    if context.talk() == Talk::Quiet {
+    if context.talk() == Talk::Quiet || output.form() == Form::Json {
         return Ok(());
     }
     let plan = &report.plan;
@@ -180,7 +201,8 @@ fn show(context: &Context, report: &PruneReport, mode: Mode, seconds: u64) -> Re
     Ok(())
 }
 
-fn document(report: &PruneReport, mode: Mode) -> Value {
+/// What a prune came to, in JSON.
+pub fn document(report: &PruneReport) -> Value {
     let plan = &report.plan;
     let reasons: Map<String, Value> = plan
         .reasons
@@ -188,8 +210,6 @@ fn document(report: &PruneReport, mode: Mode) -> Value {
         .map(|(reason, (packs, bytes))| (reason.word().to_owned(), json!({ "packs": packs, "bytes": bytes })))
         .collect();
     json!({
-        "event": "summary",
-        "dry_run": mode == Mode::DryRun,
         "generation": report.generation,
         "helped": report.helped,
         "condemned": reasons,

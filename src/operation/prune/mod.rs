@@ -4,12 +4,14 @@
 //! has ended, then swept. Each step can be repeated and taken over by anyone; no step waits for a lock, and none is undone.
 //! The steps P0 to P7 are those of `tests/model`. `usage` and `plan` choose, `repack` writes anew what is worth it.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::operation::mark::{Unmarked, mark};
+use crate::id::SnapshotId;
+use crate::operation::mark::{Marks, Unmarked, mark};
 use crate::operation::prune::decide::{await_writers, decide};
 use crate::operation::prune::plan::{Limits, Plan, plan};
 use crate::operation::prune::repack::repack;
@@ -20,6 +22,7 @@ use crate::progress::{Event, Progress};
 use crate::repository::Repository;
 use crate::repository::error::RepositoryError;
 use crate::repository::generation::{Access, BaseSegment, Generation, Intent};
+use crate::repository::index::Index;
 use crate::repository::reader::Reader;
 use crate::repository::session::{Mode, SessionMark};
 use crate::resource::escape_path;
@@ -174,6 +177,43 @@ fn readable_generation(repository: &Repository) -> Result<Generation, PruneError
     Ok(generation)
 }
 
+/// What a prune would do once these snapshots are forgotten too. Nothing is written.
+pub fn foretell(
+    repository: &Repository,
+    forgotten: &HashSet<SnapshotId>,
+    limits: Limits,
+    progress: &dyn Progress,
+) -> Result<Plan, PruneError> {
+    let generation = readable_generation(repository)?;
+    survey(repository, &generation, forgotten, limits, progress).map(|survey| survey.plan)
+}
+
+/// What is there, what of it is in use, and what would be done.
+struct Survey {
+    index: Index,
+    marks: Marks,
+    reached: Reached,
+    plan: Plan,
+}
+
+fn survey(
+    repository: &Repository,
+    generation: &Generation,
+    forgotten: &HashSet<SnapshotId>,
+    limits: Limits,
+    progress: &dyn Progress,
+) -> Result<Survey, PruneError> {
+    let mut snapshots = repository.snapshots_of(generation)?;
+    PruneError::stop_at(snapshots.damaged)?;
+    snapshots.valid.retain(|snapshot| !forgotten.contains(&snapshot.id));
+    let (index, damaged) = repository.index_at(generation)?;
+    PruneError::stop_at(damaged)?;
+    let stored = repository.stored_packs()?;
+    let (marks, reached) = mark(&Reader::new(repository, &index), &snapshots.valid, progress)?;
+    let plan = plan(&usage(&index, &marks, &stored), limits);
+    Ok(Survey { index, marks, reached, plan })
+}
+
 /// P1: what is condemned, after what is worth it was written anew; `None` where there is nothing to do, or in a dry run.
 fn choose(
     repository: &Arc<Repository>,
@@ -182,15 +222,9 @@ fn choose(
     report: &mut PruneReport,
     progress: &dyn Progress,
 ) -> Result<Option<Intent>, PruneError> {
-    let snapshots = repository.snapshots_of(generation)?;
-    PruneError::stop_at(snapshots.damaged)?;
-    let (index, damaged) = repository.index_at(generation)?;
-    PruneError::stop_at(damaged)?;
-    let stored = repository.stored_packs()?;
-    let reader = Reader::new(repository, &index);
-    let (marks, reached) = mark(&reader, &snapshots.valid, progress)?;
-    report.reached = reached;
-    report.plan = plan(&usage(&index, &marks, &stored), request.limits);
+    let Survey { index, marks, reached, plan } =
+        survey(repository, generation, &HashSet::new(), request.limits, progress)?;
+    (report.reached, report.plan) = (reached, plan);
     if request.mode == Mode::DryRun {
         return Ok(None);
     }
