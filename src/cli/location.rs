@@ -29,7 +29,7 @@ pub enum Location {
     /// A folder that the user named.
     Path(PathBuf),
     /// In an object store, as the user named it.
-    S3(S3Address),
+    S3(Box<S3Address>),
     /// The user's own default, with its key.
     Embedded {
         /// The folder.
@@ -158,7 +158,7 @@ impl Location {
 
     fn of_address(address: &str) -> Result<Self, LocationError> {
         if address.starts_with(S3Address::SCHEME) {
-            return Ok(Self::S3(address.parse()?));
+            return Ok(Self::S3(Box::new(address.parse()?)));
         }
         match address.strip_prefix("file://") {
             Some(path) if path.starts_with('/') => Ok(Self::Path(PathBuf::from(path))),

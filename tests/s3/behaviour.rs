@@ -95,6 +95,18 @@ fn a_store_without_checksums_is_asked_what_it_kept() {
 }
 
 #[test]
+fn a_store_that_has_no_more_last_bytes_than_there_are_gives_all_of_them() {
+    let fake = Fake::start();
+    fake.rule(|rules| rules.refuses_long_suffix = true);
+    let store = fake.storage("p");
+    create(&store, &pack());
+    assert_eq!(store.get(&pack(), ByteRange::Suffix(100_001)).expect("all of it"), content());
+    assert_eq!(store.get(&pack(), ByteRange::Suffix(100_000)).expect("all of it"), content());
+    fake.keep("p/config", b"");
+    assert_eq!(store.get(&ObjectName::config(), ByteRange::Suffix(9)).expect("it is empty"), "");
+}
+
+#[test]
 fn what_lies_damaged_in_the_store_is_damage_and_what_was_damaged_on_its_way_is_read_again() {
     let fake = Fake::start();
     let store = fake.storage("p");

@@ -45,6 +45,8 @@ pub(crate) struct Rules {
     pub(crate) demands_condition: bool,
     /// Whether `If-None-Match` is heeded at all.
     pub(crate) heeds_condition: bool,
+    /// Whether it says 416 where more last bytes are asked for than there are, as some do.
+    pub(crate) refuses_long_suffix: bool,
     /// Whether it computes, compares and returns checksums.
     pub(crate) knows_checksums: bool,
     /// Requests under way at once beyond which it says `SlowDown`.
@@ -89,6 +91,7 @@ impl Fake {
             page_size: 1000,
             demands_condition: true,
             heeds_condition: true,
+            refuses_long_suffix: false,
             knows_checksums: true,
             under_way_max: usize::MAX,
         };
@@ -355,9 +358,13 @@ fn get(request: &Request, state: &State) -> Answer {
     let bounds = range.strip_prefix("bytes=").and_then(|range| range.split_once('-')).expect("a range as ours");
     let bounds = match (bounds.0.parse::<usize>(), bounds.1.parse::<usize>()) {
         (Ok(first), Ok(last)) if first < total => first..last.saturating_add(1).min(total),
+        (Err(_), Ok(length)) if length > total && state.rules.refuses_long_suffix => 0..0,
         (Err(_), Ok(length)) if length > 0 && total > 0 => total.saturating_sub(length)..total,
-        _ => return Answer::error(416, "InvalidRange", "The requested range is not satisfiable"),
+        _ => 0..0,
     };
+    if bounds.is_empty() {
+        return Answer::error(416, "InvalidRange", "The requested range is not satisfiable");
+    }
     let shown = format!("bytes {}-{}/{total}", bounds.start, bounds.end - 1);
     known(206).with("Content-Range", &shown).body(kept.content.slice(bounds))
 }

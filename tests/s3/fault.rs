@@ -140,7 +140,7 @@ impl Effect {
                 }
             }
             Self::LoopListing | Self::LoseToken | Self::LoseKey if operation == Operation::List => {
-                answer.body = Bytes::from(self.spoil_page(&body))
+                answer.body = Bytes::from(self.spoil_page(&body));
             }
             _ => {}
         }

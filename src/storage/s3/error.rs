@@ -74,7 +74,7 @@ impl Trouble {
         let code = code.unwrap_or_default();
         let kind = kind_of_code(code).unwrap_or_else(|| kind_of_status(status));
         let mut reason = message.unwrap_or("the store says no more").trim_end_matches('.').to_owned();
-        if let Some(region) = region.filter(|_| matches!(status, 300..=399 | 400)) {
+        if let Some(region) = region.filter(|_| matches!(status, 300..=400)) {
             reason = format!("{reason}; the bucket is in {region}");
         }
         let reason = format!("{reason} ({})", format!("{status} {code}").trim_end());

@@ -125,12 +125,17 @@ impl S3Storage {
         let answer = match in_time(self.patience, &Movement::default(), request.send()).await? {
             Ok(answer) => answer,
             Err(error) => {
-                let trouble = Trouble::of(&error);
-                // An empty object has no last bytes.
-                let may_be_empty =
-                    trouble.kind == StorageErrorKind::OutOfRange && matches!(range, ByteRange::Suffix(_));
-                let is_empty = may_be_empty && self.size(client, name).await? == 0;
-                return if is_empty { Ok(Bytes::new()) } else { Err(trouble) };
+                return match (Trouble::of(&error), range) {
+                    // An empty object has no last bytes, and some stores have no more of them than there are.
+                    (trouble, ByteRange::Suffix(length)) if trouble.kind == StorageErrorKind::OutOfRange => {
+                        match self.size(client, name).await? {
+                            0 => Ok(Bytes::new()),
+                            total if total <= length => Box::pin(self.fetch(client, name, ByteRange::All)).await,
+                            _ => Err(trouble),
+                        }
+                    }
+                    (trouble, _) => Err(trouble),
+                };
             }
         };
         let brought = brought_by(&answer)?;
