@@ -76,6 +76,33 @@ fn every_command_works_on_a_repository_in_s3() {
 }
 
 #[test]
+fn the_endpoint_may_come_from_the_variables_of_the_aws_tools() {
+    let fake = Fake::start();
+    for variable in ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"] {
+        let scene = Scene::new(format!("s3://bucket/{}", variable.to_lowercase()));
+        let mut command = scene.command(&["init"]);
+        Ran::of(&command.env(variable, fake.endpoint()).output().expect("it starts")).expect_code(0);
+    }
+    assert!(fake.objects().contains_key("aws_endpoint_url_s3/config"));
+}
+
+#[test]
+fn a_question_costs_few_requests() {
+    let fake = Fake::start();
+    let scene = Scene::new(fake.place("p"));
+    scene.snap(&["init"]).expect_code(0);
+    scene.snap(&["backup", "source"]).expect_code(0);
+    let total =
+        || [Operation::Put, Operation::Get, Operation::List].map(|kind| fake.requests(kind)).iter().sum::<u64>();
+    for line in [&["snapshots"][..], &["ls", "latest"]] {
+        let before = total();
+        scene.snap(line).expect_code(0);
+        let made = total() - before;
+        assert!(made <= 10, "{line:?} made {made} requests");
+    }
+}
+
+#[test]
 fn a_backup_goes_on_through_a_store_that_fails_now_and_then() {
     let fake = Fake::start();
     let scene = Scene::new(fake.place("p"));

@@ -19,6 +19,7 @@ use crate::cli::repository;
 /// A bucket of S3 exists already; credentials and region are those of the AWS tools (variables, profile, SSO, role).
 /// Other stores are reached by parameters of the address:
 ///   s3://BUCKET/PREFIX?endpoint=URL&path-style=yes|no&region=NAME&profile=NAME
+/// An endpoint may come from AWS_ENDPOINT_URL or AWS_ENDPOINT_URL_S3 too. Storage classes are keys of the configuration.
 ///
 /// Examples:
 ///   snap init

@@ -27,7 +27,6 @@ use crate::storage::StorageErrorKind;
 use crate::storage::s3::address::{BucketStyle, S3Address};
 use crate::storage::s3::error::{Credentials, Pressure, Trouble};
 use crate::storage::s3::gate::Gate;
-use crate::storage::s3::guard::NoErrorInSuccess;
 
 /// They drive the connections, TLS among it; requests are made by the threads that call.
 const RUNTIME_THREADS: usize = 2;
@@ -147,8 +146,7 @@ async fn client(address: &S3Address, credentials: Option<&SharedCredentialsProvi
         .timeout_config(TimeoutConfig::builder().connect_timeout(CONNECT_TIME_MAX).build())
         // The SDK would send its own as trailers, which many stores do not know; ours stand in the headers.
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
-        .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
-        .interceptor(NoErrorInSuccess);
+        .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
     if shared.region().is_none() {
         builder = builder.region(Region::new(REGION_DEFAULT));
     }

@@ -10,17 +10,15 @@
 pub mod address;
 
 #[cfg(feature = "s3")]
-mod body;
-#[cfg(feature = "s3")]
 mod connection;
 #[cfg(feature = "s3")]
 mod error;
 #[cfg(feature = "s3")]
 mod gate;
 #[cfg(feature = "s3")]
-mod guard;
-#[cfg(feature = "s3")]
 mod listing;
+#[cfg(feature = "s3")]
+mod movement;
 #[cfg(feature = "s3")]
 mod range;
 #[cfg(feature = "s3")]

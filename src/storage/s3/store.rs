@@ -16,11 +16,10 @@ use bytes::{Bytes, BytesMut};
 use crate::storage::name::{ObjectName, Prefix};
 use crate::storage::s3::StorageClasses;
 use crate::storage::s3::address::S3Address;
-use crate::storage::s3::body::{Movement, body_of};
 use crate::storage::s3::connection::Connection;
 use crate::storage::s3::error::Trouble;
-use crate::storage::s3::guard::in_time;
 use crate::storage::s3::listing::Listing;
+use crate::storage::s3::movement::{Movement, body_of, in_time};
 use crate::storage::s3::range::{Brought, Wanted};
 use crate::storage::{Attempt, ByteRange, Put, Storage, StorageError, StorageErrorKind, StoredObject, Writers};
 

@@ -1,17 +1,20 @@
-//! What a request sends: an object in small frames, so that it is seen how far it got.
+//! A limit to silence: a request is given up when nothing moves, however long it takes while something does.
 //!
-//! Given as one frame, a whole pack would be handed to the connection at once, and nobody could tell a slow line from a
-//! dead one.
+//! So an object is sent in small frames. As one frame, a whole pack would be handed to the connection at once, and nobody
+//! could tell a slow line from a dead one.
 
 use std::convert::Infallible;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use aws_sdk_s3::primitives::{ByteStream, SdkBody};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+
+use crate::storage::s3::error::Trouble;
 
 const FRAME_SIZE: usize = 64 << 10;
 
@@ -21,8 +24,25 @@ pub(super) struct Movement(Arc<AtomicU64>);
 
 impl Movement {
     /// Frames so far.
-    pub(super) fn count(&self) -> u64 {
+    fn count(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Waits for `work` as long as something moves: it is given up when `patience` passes without a frame sent or an answer.
+pub(super) async fn in_time<T>(
+    patience: Duration,
+    movement: &Movement,
+    work: impl Future<Output = T>,
+) -> Result<T, Trouble> {
+    let mut work = pin!(work);
+    loop {
+        let before = movement.count();
+        match tokio::time::timeout(patience, &mut work).await {
+            Ok(answer) => return Ok(answer),
+            Err(_) if movement.count() != before => {}
+            Err(_) => return Err(Trouble::no_answer(format!("nothing moved for {patience:?}"))),
+        }
     }
 }
 
