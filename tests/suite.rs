@@ -14,6 +14,8 @@ mod query;
 mod reader;
 mod repository;
 mod restore;
+#[cfg(feature = "s3")]
+mod s3;
 mod secrets;
 mod simulation;
 mod state;

@@ -72,8 +72,8 @@ pub(crate) enum Command {
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Options of every command")]
 pub struct Globals {
-    /// Repository: a folder [env: SNAP_REPOSITORY]
-    #[arg(short, long, global = true, value_name = "FOLDER")]
+    /// Repository: a folder, or s3://BUCKET/PREFIX (`snap help init` has more) [env: SNAP_REPOSITORY]
+    #[arg(short, long, global = true, value_name = "PLACE")]
     repo: Option<OsString>,
     /// Profile of the configuration to use [env: SNAP_PROFILE]
     #[arg(long, global = true, value_name = "NAME")]

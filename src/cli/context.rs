@@ -19,6 +19,7 @@ use crate::cli::location::{KeyPresence, Location, Plan, Presence, RepositoryPres
 use crate::cli::output::{Form, Output};
 use crate::cli::secret::{EmptyPassword, Secret, SecretSource};
 use crate::cli::signal::Signals;
+use crate::cli::store::Stores;
 use crate::cli::text;
 use crate::cli::watch::{Counts, Face, Items, Watch, say};
 use crate::id::SnapshotId;
@@ -35,6 +36,8 @@ pub struct Context {
     pub environment: Environment,
     /// Colours of stdout.
     pub palette: Palette,
+    /// The stores it reaches.
+    pub stores: Stores,
     signals: Signals,
     globals: Globals,
 }
@@ -60,7 +63,8 @@ impl Context {
         };
         let stream = if output.is_terminal() { Stream::Terminal } else { Stream::Other };
         let palette = Palette::choose(when, &environment, stream);
-        Self { output, settings, environment, palette, signals: Signals::default(), globals }
+        let (stores, signals) = (Stores::default(), Signals::default());
+        Self { output, settings, environment, palette, stores, signals, globals }
     }
 
     /// Begins a long operation: takes signals over, says hello in JSON and shows progress until [`Context::end`].
@@ -113,6 +117,11 @@ impl Context {
         Ok(found.id)
     }
 
+    /// Whether a repository is at a place.
+    pub fn presence(&self, location: &Location) -> Result<Presence, Failure> {
+        self.stores.presence(location, &self.settings)
+    }
+
     /// The repository that is meant, what is to be done first, and what opens it.
     pub fn access(&self, when_absent: WhenAbsent) -> Result<Access, Failure> {
         let location = self.location()?;
@@ -121,7 +130,12 @@ impl Context {
             SecretSource::KeyFile(_) => location.key_presence(),
             _ => Presence::There,
         };
-        let plan = location.plan(RepositoryPresence(location.presence()), KeyPresence(key), when_absent)?;
+        let presence = match (&location, when_absent) {
+            // Opening it says so as well, and a question across a network costs time.
+            (Location::S3(_), WhenAbsent::Refuse | WhenAbsent::CreateDefault) => Presence::There,
+            _ => self.presence(&location)?,
+        };
+        let plan = location.plan(RepositoryPresence(presence), KeyPresence(key), when_absent)?;
         let secret = match plan {
             Plan::Open => Some(source.read(&self.environment, self.globals.empty_password())?),
             Plan::Create => Some(source.read_new(&self.environment, self.globals.empty_password())?),

@@ -21,12 +21,15 @@ use crate::cli::failure::Failure;
 use crate::codec::key::secret::FileKey;
 use crate::platform::Ways;
 use crate::platform::durable::{Publication, Published, publish, sync_file, sync_folder};
+use crate::storage::s3::address::{AddressError, S3Address};
 
 /// Where a repository is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Location {
     /// A folder that the user named.
     Path(PathBuf),
+    /// In an object store, as the user named it.
+    S3(Box<S3Address>),
     /// The user's own default, with its key.
     Embedded {
         /// The folder.
@@ -40,11 +43,14 @@ pub enum Location {
 #[derive(Debug, Error)]
 pub enum LocationError {
     /// An address of a kind that this version does not know.
-    #[error("{address} is not a folder: this version keeps repositories in folders only")]
+    #[error("{address} is no place that this version knows: it keeps repositories in folders and at s3:// addresses")]
     NotInThisVersion {
         /// What was given.
         address: String,
     },
+    /// An `s3://` address that is none.
+    #[error(transparent)]
+    Address(#[from] AddressError),
     /// No repository is named and the user has no folder for a default.
     #[error("no repository is named, and without HOME there is no place for the default one")]
     NoHome,
@@ -75,7 +81,9 @@ pub enum LocationError {
 impl From<LocationError> for Failure {
     fn from(error: LocationError) -> Self {
         let status = match &error {
-            LocationError::NotInThisVersion { .. } | LocationError::NoHome => ExitStatus::Usage,
+            LocationError::NotInThisVersion { .. } | LocationError::Address(_) | LocationError::NoHome => {
+                ExitStatus::Usage
+            }
             LocationError::Absent { .. } => ExitStatus::NoRepository,
             LocationError::KeyMissing { .. } => ExitStatus::WrongPassword,
             LocationError::KeyNotCreated { .. } => ExitStatus::Failed,
@@ -83,7 +91,10 @@ impl From<LocationError> for Failure {
         let failure = Self::of(status, &error);
         match error {
             LocationError::NoHome => failure.with_hint("name one with --repo or SNAP_REPOSITORY"),
-            LocationError::Absent { location: Location::Path(_) } => {
+            LocationError::Address(_) => failure.with_hint(
+                "s3://BUCKET/PREFIX, for stores other than AWS's with ?endpoint=https://HOST&path-style=yes&region=NAME",
+            ),
+            LocationError::Absent { location: Location::Path(_) | Location::S3(_) } => {
                 failure.with_hint("`snap init` or `snap backup --init` makes one there")
             }
             LocationError::Absent { .. } => failure.with_hint("the first `snap backup PATH` makes it"),
@@ -97,7 +108,10 @@ impl From<LocationError> for Failure {
 
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.path().display().fmt(f)
+        match self {
+            Self::Path(path) | Self::Embedded { repository: path, .. } => path.display().fmt(f),
+            Self::S3(address) => address.fmt(f),
+        }
     }
 }
 
@@ -143,6 +157,9 @@ impl Location {
     }
 
     fn of_address(address: &str) -> Result<Self, LocationError> {
+        if address.starts_with(S3Address::SCHEME) {
+            return Ok(Self::S3(Box::new(address.parse()?)));
+        }
         match address.strip_prefix("file://") {
             Some(path) if path.starts_with('/') => Ok(Self::Path(PathBuf::from(path))),
             _ => Err(LocationError::NotInThisVersion { address: address.to_owned() }),
@@ -155,19 +172,6 @@ impl Location {
             repository: environment.data_folder()?.join("repository"),
             key_file: environment.configuration_folder()?.join("key"),
         })
-    }
-
-    /// The folder.
-    pub fn path(&self) -> &Path {
-        match self {
-            Self::Path(path) | Self::Embedded { repository: path, .. } => path,
-        }
-    }
-
-    /// Whether a repository is in the folder, even one whose first copy of its configuration is lost.
-    pub fn presence(&self) -> Presence {
-        let is_there = ["config", "config.copy"].iter().any(|name| self.path().join(name).exists());
-        if is_there { Presence::There } else { Presence::Absent }
     }
 
     /// Whether the embedded default's key is there; a named repository brings its own secret.
@@ -194,7 +198,7 @@ impl Location {
             (Self::Embedded { .. }, Presence::Absent, WhenAbsent::CreateDefault | WhenAbsent::Create) => {
                 Ok(if key.0 == Presence::There { Plan::Create } else { Plan::CreateWithKey })
             }
-            (Self::Path(_), Presence::Absent, WhenAbsent::Create) => Ok(Plan::Create),
+            (Self::Path(_) | Self::S3(_), Presence::Absent, WhenAbsent::Create) => Ok(Plan::Create),
             (_, Presence::Absent, _) => Err(LocationError::Absent { location: self.clone() }),
         }
     }
@@ -283,12 +287,24 @@ mod tests {
         assert_eq!(key_file.metadata().expect("there").permissions().mode() & 0o777, 0o600);
     }
 
-    #[test]
-    fn an_address_of_a_later_version_is_refused_by_name() {
-        let flag = Flag { key: "repository", flag: "--repo", value: Value::Text("s3://b/p".into()) };
+    fn choose(address: &str) -> Result<Location, LocationError> {
+        let flag = Flag { key: "repository", flag: "--repo", value: Value::Text(address.into()) };
         let environment = Environment::for_test(&[]);
         let settings = Settings::load(&environment, None, vec![flag]).expect("valid");
-        let error = Location::choose(&settings, &environment).expect_err("not in this version");
-        assert!(error.to_string().contains("s3://b/p"));
+        Location::choose(&settings, &environment)
+    }
+
+    #[test]
+    fn an_address_of_a_later_version_is_refused_by_name() {
+        let error = choose("sftp://host/path").expect_err("not in this version");
+        assert!(error.to_string().contains("sftp://host/path"));
+    }
+
+    #[test]
+    fn a_bucket_is_a_place() {
+        let location = choose("s3://bucket/prefix?region=eu-west-1").expect("an address");
+        assert_eq!(location.to_string(), "s3://bucket/prefix?region=eu-west-1");
+        assert_eq!(plan(&location, [false, true], WhenAbsent::Create).expect("it may"), Plan::Create);
+        assert!(matches!(choose("s3://b"), Err(LocationError::Address(_))));
     }
 }

@@ -31,6 +31,7 @@ pub mod pager;
 pub mod repository;
 pub mod secret;
 pub mod signal;
+pub mod store;
 pub mod summary;
 pub mod table;
 pub mod text;

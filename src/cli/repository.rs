@@ -14,16 +14,13 @@ use crate::cli::location::{Location, Plan, WhenAbsent, create_key_file};
 use crate::cli::secret::Secret;
 use crate::codec::key::secret::{FileKey, FileKeyError, Passphrase};
 use crate::operation::reference::Reference;
-use crate::platform::Ways;
 use crate::progress::{Event, Progress};
 use crate::repository::Repository;
 use crate::repository::error::RepositoryError;
 use crate::repository::keyring::Opener;
 use crate::repository::snapshot::Snapshot;
-use crate::storage::local::LocalStorage;
+use crate::storage::Writers;
 use crate::storage::memory::MemoryStorage;
-use crate::storage::retry::{Budget, RetryStorage, SystemClock};
-use crate::storage::{Storage, StorageError, StorageErrorKind};
 
 /// Opens the repository of a query, and remarks on what of it is damaged though a copy served.
 pub fn open(context: &Context) -> Result<Arc<Repository>, Failure> {
@@ -40,7 +37,7 @@ pub fn open_or_create(context: &Context, when_absent: WhenAbsent) -> Result<Arc<
     let access = context.access(when_absent)?;
     match access.plan {
         Plan::Open => {
-            let storage = storage_at(&access.location)?;
+            let storage = context.stores.open(&access.location, &context.settings)?;
             let opener = opener_of(&access)?;
             Ok(Arc::new(Repository::open(storage, &opener, context.cache_folder())?))
         }
@@ -63,11 +60,13 @@ pub fn create(context: &Context, access: &Access, label: &str) -> Result<Arc<Rep
         Some(key) => Opener::Key(Arc::new(key.clone())),
         None => opener_of(access)?,
     };
-    let folder = access.location.path();
-    let storage = with_retries(LocalStorage::create(folder, Ways::Native)?);
+    let storage = context.stores.create(&access.location, &context.settings)?;
     let now = jiff::Timestamp::now();
     let repository = Repository::init(storage, &[(opener, label)], now, context.cache_folder())?;
     context.remark(&format!("made the repository {}", access.location));
+    if repository.storage().probe()? == Writers::One {
+        context.remark("this store replaces objects it was told to keep: never write to it from two machines at once");
+    }
     if let (Some(key), Location::Embedded { key_file, .. }) = (&drawn, &access.location) {
         context.remark(&format!("its key is {}: without it nothing can be restored", key_file.display()));
         show_words(key);
@@ -113,14 +112,6 @@ fn opener_of(access: &Access) -> Result<Opener, Failure> {
     opener_of_secret(access.secret.as_ref().expect("because only a key that is to be drawn is absent"))
 }
 
-fn storage_at(location: &Location) -> Result<Arc<dyn Storage>, Failure> {
-    Ok(with_retries(LocalStorage::open(location.path(), Ways::Native)?))
-}
-
-fn with_retries(storage: LocalStorage) -> Arc<dyn Storage> {
-    Arc::new(RetryStorage::new(storage, Arc::new(SystemClock::start()), Budget::default()))
-}
-
 /// The words are shown where only the user sees them: never into a log or a pipe.
 fn show_words(key: &FileKey) {
     let mut stderr = std::io::stderr();
@@ -152,25 +143,6 @@ impl From<FileKeyError> for Failure {
     }
 }
 
-impl From<StorageError> for Failure {
-    fn from(error: StorageError) -> Self {
-        let failure = Self::of(storage_status(&error), &error);
-        match error.kind {
-            StorageErrorKind::NoSpace => failure.with_hint("free some space and run it again; what was stored is kept"),
-            StorageErrorKind::Denied => failure.with_hint("check who owns the repository's folder and what is in it"),
-            _ => failure,
-        }
-    }
-}
-
-fn storage_status(error: &StorageError) -> ExitStatus {
-    match error.kind {
-        StorageErrorKind::Unreachable | StorageErrorKind::Denied => ExitStatus::Unreachable,
-        StorageErrorKind::Conflict => ExitStatus::Conflict,
-        _ => ExitStatus::Failed,
-    }
-}
-
 impl From<RepositoryError> for Failure {
     fn from(error: RepositoryError) -> Self {
         let of = |status| Self::of(status, &error);
@@ -185,7 +157,7 @@ impl From<RepositoryError> for Failure {
             RepositoryError::AlreadyExists { .. } => of(ExitStatus::Conflict),
             RepositoryError::Revoked => of(ExitStatus::Conflict).with_hint("run it again: what was stored is kept"),
             RepositoryError::WentBack { place, .. } => of(ExitStatus::Conflict)
-                .with_hint(&format!("if an older copy was put back on purpose, delete {}", place.display())),
+                .with_hint(format!("if an older copy was put back on purpose, delete {}", place.display())),
             RepositoryError::WrongSecret { .. } => of(ExitStatus::WrongPassword),
             RepositoryError::NewerFormat { .. } => of(ExitStatus::Failed).with_hint("use a newer version of snap"),
             RepositoryError::ConfigDamaged { .. } | RepositoryError::KeysDamaged { .. } => {

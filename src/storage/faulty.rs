@@ -12,7 +12,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 
 use crate::storage::name::{ObjectName, Prefix};
-use crate::storage::{Attempt, ByteRange, Put, Storage, StorageError, StorageErrorKind, StoredObject};
+use crate::storage::{Attempt, ByteRange, Put, Storage, StorageError, StorageErrorKind, StoredObject, Writers};
 
 /// When something goes wrong, and what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -221,5 +221,9 @@ impl<S: Storage> Storage for FaultyStorage<S> {
 
     fn settle(&self, prefix: &Prefix) -> Result<(), StorageError> {
         self.call(Attempt::Settle, prefix.as_str(), || self.inner.settle(prefix), |(), _| ())
+    }
+
+    fn probe(&self) -> Result<Writers, StorageError> {
+        self.inner.probe()
     }
 }

@@ -1,6 +1,6 @@
 //! Immutable objects in four verbs: create, read, list, delete.
 //!
-//! [`Storage`] is what the repository asks of any store; `local` and `memory` are stores, `retry` and `faulty` wrap
+//! [`Storage`] is what the repository asks of any store; `local`, `memory` and `s3` are stores, `retry` and `faulty` wrap
 //! one. Names stand in [`name`]. Nothing here knows what the bytes mean: they arrive sealed and leave sealed.
 
 use std::fmt::{Debug, Display};
@@ -20,6 +20,7 @@ pub mod local;
 pub mod memory;
 pub mod name;
 pub mod retry;
+pub mod s3;
 
 /// A store of immutable objects. `Display` is the location shown in errors. Nothing is ever overwritten.
 pub trait Storage: Debug + Display + Send + Sync {
@@ -44,6 +45,12 @@ pub trait Storage: Debug + Display + Send + Sync {
         let _ = prefix;
         Ok(())
     }
+
+    /// Whether [`Storage::put_if_absent`] decides between writers here. A service may take the request and ignore the
+    /// condition in it, so it is tried on `config`, which must be there; other stores know it of themselves.
+    fn probe(&self) -> Result<Writers, StorageError> {
+        Ok(Writers::Many)
+    }
 }
 
 impl<S: Storage + ?Sized> Storage for Arc<S> {
@@ -66,6 +73,19 @@ impl<S: Storage + ?Sized> Storage for Arc<S> {
     fn settle(&self, prefix: &Prefix) -> Result<(), StorageError> {
         (**self).settle(prefix)
     }
+
+    fn probe(&self) -> Result<Writers, StorageError> {
+        (**self).probe()
+    }
+}
+
+/// How many may write to a store at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Writers {
+    /// Any number: the store itself decides whose object was first.
+    Many,
+    /// One: the store lets a second put of a name replace the first, so nobody else may write meanwhile.
+    One,
 }
 
 /// How a put ended.

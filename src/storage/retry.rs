@@ -5,13 +5,13 @@
 
 use std::fmt::{self, Debug};
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
 use crate::storage::name::{ObjectName, Prefix};
-use crate::storage::{Attempt, ByteRange, Put, Storage, StorageError, StorageErrorKind, StoredObject};
+use crate::storage::{Attempt, ByteRange, Put, Storage, StorageError, StorageErrorKind, StoredObject, Writers};
 
 /// Where time and chance come from.
 pub trait Clock: Debug + Send + Sync {
@@ -52,11 +52,15 @@ impl Clock for SystemClock {
 }
 
 /// How long a call may be repeated.
+///
+/// A store that answers, be it to other calls, is worth waiting for; one that never answered is most likely not there.
 #[derive(Clone, Copy, Debug)]
 pub struct Budget {
+    /// Calls made at most while the store has not answered any call yet, the first included.
+    pub attempts_unheard_max: u32,
     /// Calls made at most, the first included.
     pub attempts_max: u32,
-    /// No repetition begins later than this after the first call.
+    /// No repetition begins later than this after the first call, or after the store last answered any other.
     pub time_max: Duration,
     /// Upper bound of the first pause; it doubles with each.
     pub pause_first: Duration,
@@ -67,6 +71,7 @@ pub struct Budget {
 impl Default for Budget {
     fn default() -> Self {
         Self {
+            attempts_unheard_max: 12,
             attempts_max: 12,
             time_max: Duration::from_secs(15 * 60),
             pause_first: Duration::from_millis(100),
@@ -76,6 +81,15 @@ impl Default for Budget {
 }
 
 impl Budget {
+    /// For a store across a network: it may be away for a quarter of an hour, but a wrong address is told in seconds.
+    pub const REMOTE: Self = Self {
+        attempts_unheard_max: 6,
+        attempts_max: 60,
+        time_max: Duration::from_secs(15 * 60),
+        pause_first: Duration::from_millis(100),
+        pause_max: Duration::from_secs(60),
+    };
+
     /// The pause before repetition `repetition` (from 1): anything from nothing to the bound ("full jitter" in Brooker,
     /// *Exponential Backoff and Jitter*, 2015).
     fn pause(&self, repetition: u32, random: u64) -> Duration {
@@ -91,12 +105,19 @@ pub struct RetryStorage<S> {
     inner: S,
     clock: Arc<dyn Clock>,
     budget: Budget,
+    /// When the store last answered any call.
+    heard: Mutex<Option<Duration>>,
 }
 
 impl<S: Storage> RetryStorage<S> {
     /// Repeats the calls of `inner` within `budget`.
     pub fn new(inner: S, clock: Arc<dyn Clock>, budget: Budget) -> Self {
-        Self { inner, clock, budget }
+        Self { inner, clock, budget, heard: Mutex::default() }
+    }
+
+    // A time is never between two states.
+    fn heard(&self) -> MutexGuard<'_, Option<Duration>> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// `call` is told how often it was made before.
@@ -105,13 +126,20 @@ impl<S: Storage> RetryStorage<S> {
         for repetition in 1.. {
             let error = match call(repetition - 1) {
                 Err(error) if error.is_transient() => error,
-                answer => return answer,
+                answer => {
+                    *self.heard() = Some(self.clock.now());
+                    return answer;
+                }
             };
-            if repetition >= self.budget.attempts_max {
+            let heard = *self.heard();
+            let attempts_max =
+                if heard.is_some() { self.budget.attempts_max } else { self.budget.attempts_unheard_max };
+            if repetition >= attempts_max {
                 return Err(error);
             }
             let pause = self.budget.pause(repetition, self.clock.draw());
-            if self.clock.now().saturating_sub(start).saturating_add(pause) > self.budget.time_max {
+            let since = heard.map_or(start, |heard| heard.max(start));
+            if self.clock.now().saturating_sub(since).saturating_add(pause) > self.budget.time_max {
                 return Err(error);
             }
             self.clock.sleep(pause);
@@ -178,5 +206,9 @@ impl<S: Storage> Storage for RetryStorage<S> {
 
     fn settle(&self, prefix: &Prefix) -> Result<(), StorageError> {
         self.repeat(|_| self.inner.settle(prefix))
+    }
+
+    fn probe(&self) -> Result<Writers, StorageError> {
+        self.repeat(|_| self.inner.probe())
     }
 }

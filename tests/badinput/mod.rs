@@ -142,8 +142,10 @@ fn a_repository_that_is_a_file_or_elsewhere_is_named() {
         assert!([1, 13].contains(&ran.code) && ran.stderr.contains("plain"), "{ran:?}");
     }
     assert_eq!(fs::read_to_string(machine.work("plain")).expect("read"), "x");
-    let ran = snap_at(&machine, "s3://bucket/prefix", &["snapshots"]).expect_code(2);
-    assert!(ran.stderr.contains("s3://bucket/prefix") && ran.stderr.contains("version"), "{ran:?}");
+    let ran = snap_at(&machine, "sftp://host/path", &["snapshots"]).expect_code(2);
+    assert!(ran.stderr.contains("sftp://host/path") && ran.stderr.contains("version"), "{ran:?}");
+    let ran = snap_at(&machine, "s3://key:secret@bucket/prefix", &["snapshots"]).expect_code(2);
+    assert!(ran.stderr.contains("credentials") && !ran.stderr.contains("secret@"), "{ran:?}");
 }
 
 #[test]

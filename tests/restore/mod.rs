@@ -158,7 +158,7 @@ impl Bench {
 type Seen = (u32, u32, u32, i64, i64, u64, Vec<u8>);
 
 /// All that stands in a folder, itself included.
-fn picture(folder: &Path) -> BTreeMap<PathBuf, Seen> {
+pub(crate) fn picture(folder: &Path) -> BTreeMap<PathBuf, Seen> {
     let mut picture = BTreeMap::new();
     let mut waiting = vec![folder.to_owned()];
     while let Some(path) = waiting.pop() {

@@ -16,6 +16,7 @@ use super::contract::pack;
 type Shared = Arc<FaultyStorage<MemoryStorage>>;
 
 const BUDGET: Budget = Budget {
+    attempts_unheard_max: 5,
     attempts_max: 5,
     time_max: Duration::from_secs(10),
     pause_first: Duration::from_secs(1),
@@ -62,11 +63,40 @@ fn attempts_are_bounded() {
 fn time_is_bounded() {
     let inner = faulty(vec![fault(Attempt::List, 1, Lasting::Forever, Effect::Fail(StorageErrorKind::Unreachable))]);
     let clock = Arc::new(StoppedClock::default());
-    let budget = Budget { attempts_max: 1000, ..BUDGET };
+    let budget = Budget { attempts_unheard_max: 1000, attempts_max: 1000, ..BUDGET };
     let store = RetryStorage::new(Arc::clone(&inner), Arc::clone(&clock) as _, budget);
     assert!(store.list(&Prefix::All).is_err());
     assert_eq!(clock.slept(), [1, 2, 3, 3].map(Duration::from_secs));
     assert_eq!(inner.calls(Attempt::List), 5);
+}
+
+#[test]
+fn a_store_that_never_answered_is_given_up_sooner_than_one_that_did() {
+    let unreachable = |at| fault(Attempt::Get, at, Lasting::Forever, Effect::Fail(StorageErrorKind::Unreachable));
+    let (inner, clock) = (faulty(vec![unreachable(1)]), Arc::new(StoppedClock::default()));
+    let budget = Budget { attempts_unheard_max: 2, ..BUDGET };
+    let store = RetryStorage::new(Arc::clone(&inner), Arc::clone(&clock) as _, budget);
+    assert!(store.get(&pack(1, 1), ByteRange::All).is_err());
+    assert_eq!(inner.calls(Attempt::Get), 2);
+    assert_eq!(store.put_if_absent(&pack(1, 1), content()).unwrap(), Put::Created);
+    assert!(store.get(&pack(1, 1), ByteRange::All).is_err());
+    assert_eq!(inner.calls(Attempt::Get), 2 + 5);
+}
+
+#[test]
+fn an_answer_to_another_call_begins_the_time_anew() {
+    let store_of = |clock: &Arc<StoppedClock>| {
+        let unreachable = fault(Attempt::Get, 1, Lasting::Forever, Effect::Fail(StorageErrorKind::Unreachable));
+        let budget = Budget { attempts_max: 1000, attempts_unheard_max: 1000, ..BUDGET };
+        RetryStorage::new(faulty(vec![unreachable]), Arc::clone(clock) as _, budget)
+    };
+    let clock = Arc::new(StoppedClock::default());
+    let store = Arc::new(store_of(&clock));
+    let other = Arc::clone(&store);
+    // While it waits for the third time, another call is answered.
+    clock.at_pause(3, move || drop(other.list(&Prefix::All).unwrap()));
+    assert!(store.get(&pack(1, 1), ByteRange::All).is_err());
+    assert_eq!(clock.slept(), [1, 2, 3, 3, 3, 3].map(Duration::from_secs));
 }
 
 #[test]
@@ -84,7 +114,7 @@ fn a_lasting_failure_is_told_at_once() {
         let (store, inner, clock) = patient(vec![fault(Attempt::Put, 1, Lasting::Once, Effect::Fail(kind))]);
         assert_eq!(store.put_if_absent(&pack(1, 1), content()).unwrap_err().kind, kind);
         assert_eq!(inner.calls_total(), 1);
-        assert_eq!(clock.slept(), []);
+        assert_eq!(clock.slept(), Vec::<Duration>::new());
     }
 }
 

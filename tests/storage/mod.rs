@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+use std::any::Any;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,24 +25,32 @@ mod stopped_clock;
 
 use stopped_clock::StoppedClock;
 
-/// A fresh store, and the folder that goes with it when it is dropped.
+/// A fresh store, and what goes with it when it is dropped.
 struct Fresh {
     storage: Box<dyn Storage>,
-    _folder: Option<tempfile::TempDir>,
+    _kept: Box<dyn Any>,
 }
 
 fn fresh_local(ways: Ways) -> Fresh {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let storage = LocalStorage::create(&folder.path().join("store"), ways).expect("a new store");
-    Fresh { storage: Box::new(storage), _folder: Some(folder) }
+    Fresh { storage: Box::new(storage), _kept: Box::new(folder) }
 }
 
 fn fresh(storage: impl Storage + 'static) -> Fresh {
-    Fresh { storage: Box::new(storage), _folder: None }
+    Fresh { storage: Box::new(storage), _kept: Box::new(()) }
+}
+
+#[cfg(feature = "s3")]
+fn fresh_s3() -> Fresh {
+    let fake = crate::s3::fake::Fake::start();
+    fake.rule(|rules| rules.page_size = 4);
+    Fresh { storage: Box::new(fake.storage("a/repository")), _kept: Box::new(fake) }
 }
 
 fn patient<S: Storage>(inner: S) -> RetryStorage<S> {
-    let budget = Budget { attempts_max: 100, time_max: Duration::from_secs(100_000), ..Budget::default() };
+    let time_max = Duration::from_secs(100_000);
+    let budget = Budget { attempts_unheard_max: 100, attempts_max: 100, time_max, ..Budget::default() };
     RetryStorage::new(inner, Arc::new(StoppedClock::default()), budget)
 }
 
@@ -61,6 +70,14 @@ macro_rules! every_store_keeps {
             super::fresh(super::FaultyStorage::scripted(super::MemoryStorage::new(), Vec::new())),
             $($promise),*
         );
+        #[cfg(feature = "s3")]
+        every_store_keeps!(@ s3, super::fresh_s3(), $($promise),*);
+
+        /// The contract, for stores that are tried elsewhere.
+        #[cfg(feature = "s3")]
+        pub(crate) fn promises() -> Vec<(&'static str, fn(&dyn Storage))> {
+            vec![$((stringify!($promise), contract::$promise as fn(&dyn Storage))),*]
+        }
     };
     (@ $store:ident, $fresh:expr, $($promise:ident),*) => {
         mod $store {

@@ -187,7 +187,7 @@ fn repository(arguments: &Args, context: &Context) -> Result<Arc<Repository>, Fa
     let when_absent = if arguments.init { WhenAbsent::Create } else { WhenAbsent::CreateDefault };
     let location = context.location()?;
     let may_be_made = arguments.init || matches!(location, Location::Embedded { .. });
-    if arguments.dry_run && may_be_made && location.presence() == Presence::Absent {
+    if arguments.dry_run && may_be_made && context.presence(&location)? == Presence::Absent {
         return repository::throw_away();
     }
     repository::open_or_create(context, when_absent)

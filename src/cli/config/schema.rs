@@ -3,6 +3,8 @@
 //! The reader of files, the suggestions for misspelt keys, `config show` and `config init` all go by this one table, so
 //! a new key is one line here and its use.
 
+use crate::storage::s3::STORAGE_CLASSES;
+
 /// What a key holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -77,6 +79,8 @@ pub const KEYS: &[Key] = &[
     key("key-file", Kind::Path, "\"~/.config/snap/key\"", "holds a key of 64 hex digits").of("SNAP_KEY_FILE"),
     key("cache-dir", Kind::Path, "\"~/.cache/snap\"", "what can be had again from the repository").of("SNAP_CACHE_DIR"),
     key("color", Kind::Choice(&["auto", "always", "never"]), "\"auto\"", "when to colour").of("SNAP_COLOR"),
+    key("s3.packs-class", Kind::Choice(STORAGE_CLASSES), "\"STANDARD_IA\"", "storage class of new packs"),
+    key("s3.rest-class", Kind::Choice(STORAGE_CLASSES), "\"STANDARD\"", "storage class of all other new objects"),
     key("backup.paths", Kind::Paths, "[\"~/sites\", \"/etc\"]", "what `snap backup` without paths captures"),
     key("backup.exclude", Kind::Texts, "[\"*.tmp\", \"node_modules/\"]", "globs that are left out"),
     key("backup.exclude-file", Kind::Paths, "[\"excludes.txt\"]", "files with one such glob a line"),

@@ -1,0 +1,12 @@
+//! Repositories in S3: against a strict fake of our own that goes wrong when told to, and against servers not written here.
+//!
+//! The contract that every store keeps is run in `storage`, against this one too.
+
+mod behaviour;
+mod fault;
+mod http;
+mod matrix;
+mod others;
+mod program;
+
+pub(crate) mod fake;
