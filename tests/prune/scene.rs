@@ -151,7 +151,8 @@ impl Scene {
     pub(crate) fn prune_with(&self, repository: &Arc<Repository>, part: u16) -> Result<PruneReport, PruneError> {
         let limits = Limits { max_unused: MaxUnused::Part(part), max_repack: None };
         let mark = session_mark("host", self.now());
-        let request = PruneRequest { limits, max_time: None, mode: Mode::Write, mark, patience: &Hurry };
+        let request =
+            PruneRequest { limits, max_time: None, mode: Mode::Write, exclusive: false, mark, patience: &Hurry };
         prune(repository, &request, &Silent)
     }
 

@@ -164,6 +164,7 @@ impl Process {
                 limits: Limits { max_unused: MaxUnused::Part(part), max_repack: None },
                 max_time: None,
                 mode: Mode::Write,
+                exclusive: false,
                 mark: self.mark(),
                 patience: &Looks(Mutex::new(4)),
             };

@@ -119,7 +119,8 @@ fn settle(repository: &Arc<Repository>) -> Result<(), String> {
     for round in 0..3 {
         let limits = Limits { max_unused: MaxUnused::Part(0), max_repack: None };
         let mark = mark.clone();
-        let request = PruneRequest { limits, max_time: None, mode: Mode::Write, mark, patience: &Once };
+        let request =
+            PruneRequest { limits, max_time: None, mode: Mode::Write, exclusive: false, mark, patience: &Once };
         let report = prune(repository, &request, &Silent).map_err(|error| format!("the last prune: {error}"))?;
         if !report.waits_for.is_empty() {
             return Err(format!("the last prune waits for {:?}", report.waits_for));

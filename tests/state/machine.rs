@@ -318,7 +318,8 @@ impl Machine {
         let limits = Limits { max_unused: MaxUnused::Part(part), max_repack: None };
         self.log.push(format!("prune, {part}/10000 may stay unused"));
         let mark = session_mark("host", self.time());
-        let request = PruneRequest { limits, max_time: None, mode: Mode::Write, mark, patience: &NoPatience };
+        let request =
+            PruneRequest { limits, max_time: None, mode: Mode::Write, exclusive: false, mark, patience: &NoPatience };
         let report = prune(&self.repository, &request, &Silent)?;
         self.counts.swept += report.swept.packs;
         self.counts.repacked += report.plan.repacked().count() as u64;

@@ -35,8 +35,8 @@ use crate::repository::session::Mode;
 ///   snap prune --max-unused 0 --max-repack 5GiB
 ///
 /// Exit codes:
-///   0 done, or left to the next prune with a word · 1 failed · 2 usage · 10 no repository · 12 wrong password ·
-///   13 store unreachable · 20 nothing was pruned, since something is damaged · 130, 143 interrupted
+///   0 done, or left to the next prune with a word · 1 failed · 2 usage · 10 no repository ·
+///   11 the store is for one writer (--exclusive) · 12 wrong password · 13 store unreachable · 20 nothing was pruned, since something is damaged · 130, 143 interrupted
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
@@ -63,6 +63,9 @@ pub struct LimitArgs {
     /// How long to wait for writers that began earlier
     #[arg(long, value_name = "TIME", default_value = "1m", value_parser = time)]
     pub wait: Duration,
+    /// Nobody else writes meanwhile: needed where the store ignores conditional puts
+    #[arg(long)]
+    pub exclusive: bool,
 }
 
 /// What may stay unused.
@@ -151,6 +154,7 @@ impl LimitArgs {
             limits: self.limits(),
             max_time: self.max_time,
             mode,
+            exclusive: self.exclusive,
             mark: session_mark(context.host(), jiff::Timestamp::now()),
             patience: &Until(Instant::now() + self.wait),
         };
@@ -233,6 +237,8 @@ impl From<PruneError> for Failure {
                 Self::of(ExitStatus::Damaged, &error).with_hint("`snap check` says what else is damaged")
             }
             PruneError::Interrupted => Self::of(ExitStatus::Interrupted, &error),
+            PruneError::SingleWriter => Self::of(ExitStatus::Conflict, &error)
+                .with_hint("make sure that no backup runs anywhere, then give --exclusive"),
             PruneError::Outrun => Self::of(ExitStatus::Failed, &error).with_hint("run it again later"),
         }
     }

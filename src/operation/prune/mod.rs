@@ -26,7 +26,7 @@ use crate::repository::index::Index;
 use crate::repository::reader::Reader;
 use crate::repository::session::{Mode, SessionMark};
 use crate::resource::escape_path;
-use crate::storage::{Put, StorageErrorKind};
+use crate::storage::{Put, StorageErrorKind, Writers};
 
 mod decide;
 pub mod plan;
@@ -47,6 +47,8 @@ pub struct PruneRequest<'p> {
     pub max_time: Option<Duration>,
     /// Whether anything is written.
     pub mode: Mode,
+    /// Whether the user vouches that nobody else writes meanwhile, as a store needs that cannot create if absent.
+    pub exclusive: bool,
     /// Who prunes.
     pub mark: SessionMark,
     /// How long writers are waited for.
@@ -88,6 +90,9 @@ pub enum PruneError {
         /// What, and why not.
         what: String,
     },
+    /// The store overwrites what is there, so nobody can decide anything for all.
+    #[error("this store does not keep conditional puts: nothing may write to it while it is pruned")]
+    SingleWriter,
     /// The user asked to stop.
     #[error("interrupted; the next prune goes on")]
     Interrupted,
@@ -130,6 +135,9 @@ pub fn prune(
     progress: &dyn Progress,
 ) -> Result<PruneReport, PruneError> {
     repository.config().writable()?;
+    if request.mode == Mode::Write && !request.exclusive && repository.storage().probe()? == Writers::One {
+        return Err(PruneError::SingleWriter);
+    }
     progress.report(Event::Started { agent: "prune".to_owned() });
     let mut report = PruneReport::default();
     for _ in 0..ROUNDS_MAX {
