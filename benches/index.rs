@@ -42,7 +42,8 @@ fn main() {
             let found = wanted.iter().filter(|id| index.contains(black_box(id))).count();
             (started.elapsed().as_nanos() / u128::from(LOOK_UPS), found)
         };
-        let (there, found) = measure(&|number| ids[(number.wrapping_mul(0x9e37_79b9_7f4a_7c15) % count) as usize]);
+        let spread = |number: u64| number.wrapping_mul(0x9e37_79b9_7f4a_7c15) % count;
+        let (there, found) = measure(&|number| ids[usize::try_from(spread(number)).expect("it is an index")]);
         assert_eq!(found as u64, LOOK_UPS, "each is there");
         let (absent, found) = measure(&|number| digest(&number.to_le_bytes()));
         assert_eq!(found, 0, "none is there");

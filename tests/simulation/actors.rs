@@ -22,6 +22,7 @@ use snap::storage::retry::{Budget, Clock, RetryStorage};
 use snap::storage::{Storage, StorageErrorKind};
 use snap::tree::boundary::TreeParameters;
 use snap::tree::builder::TreeBuilder;
+use snap::tree::error::TreeError;
 use snap::tree::store::{PageError, PageSink};
 
 use super::world::{Dice, SeededRandomness, Seen, World};
@@ -147,9 +148,9 @@ impl Process {
                 token: None,
                 content: Content::Pieces { profile: Profile::Bulk, pieces },
             };
-            builder.push(&entry).map_err(failed)?;
+            builder.push(&entry).map_err(|error| failed(&error))?;
         }
-        let root = builder.finish().map_err(failed)?;
+        let root = builder.finish().map_err(|error| failed(&error))?;
         data.flush()?;
         pages.0.flush()?;
         session.commit(record(root.id, root.totals))
@@ -206,7 +207,7 @@ fn is_lawful(error: &RepositoryError) -> Result<(), String> {
     }
 }
 
-fn failed(error: snap::tree::error::TreeError) -> RepositoryError {
+fn failed(error: &TreeError) -> RepositoryError {
     RepositoryError::Missing { kind: "page", id: String::new(), reason: format!("{error:?} does not answer") }
 }
 
