@@ -8,6 +8,7 @@ mod fuzz;
 mod hostile;
 mod kill;
 mod local;
+mod model;
 mod query;
 mod reader;
 mod repository;
