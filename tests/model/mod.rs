@@ -15,7 +15,7 @@ use liveness::Ends;
 use mutants::{GUARDED_TWICE, MUTANTS};
 use rules::Rule;
 use scene::{Model, Scene};
-use scenes::{ONE, ONE_LOST_REPLIES, PATIENT, PRUNERS, SMALL, TOO_PATIENT, UNDO};
+use scenes::{LARGE, LARGEST, ONE, ONE_LOST_REPLIES, PATIENT, PRUNERS, SMALL, TOO_PATIENT, TWO_LOST_REPLIES, UNDO};
 use search::{Event, Found, Traces};
 use validity::Violation;
 
@@ -32,9 +32,10 @@ fn story(trace: &[Event]) -> String {
 }
 
 fn assert_nothing_is_lost(scene: Scene, broken: &'static [Rule]) {
-    let found = search(scene, broken);
-    let how = story(&found.trace);
-    assert_eq!(found.violation, None, "{} without {broken:?}:{how}", scene.name);
+    let found = Model { scene, broken }.search(STATES_MAX, Traces::Dropped);
+    if let Some(violation) = found.violation {
+        panic!("{} without {broken:?}: {violation}:{}", scene.name, story(&search(scene, broken).trace));
+    }
     assert!(found.complete, "{} has more states than {STATES_MAX}", scene.name);
 }
 
@@ -68,6 +69,23 @@ fn from_every_state_all_can_finish() {
     for scene in [ONE, UNDO, PRUNERS, PATIENT] {
         let ends = Model { scene, broken: &[] }.ends();
         assert_eq!(ends.without_end, 0, "{}: {ends:?}", scene.name);
+        // That search compares states, the other their fingerprints.
+        assert_eq!(ends.states, search(scene, &[]).states, "{}", scene.name);
+    }
+}
+
+/// A search that sees less than it did finds nothing either.
+#[test]
+fn the_search_reaches_what_it_reached() {
+    let Found { states, transitions, depth, .. } = search(ONE, &[]);
+    assert_eq!((states, transitions, depth), (39_535, 105_385, 47));
+}
+
+#[test]
+fn the_scenes_of_the_bench_can_begin() {
+    for scene in LARGE.iter().chain([&LARGEST, &TWO_LOST_REPLIES]) {
+        let state = Model { scene: *scene, broken: &[] }.beginning();
+        assert!(!state.is_finished(), "{} is over before it begins", scene.name);
     }
 }
 

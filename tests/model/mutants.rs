@@ -37,7 +37,8 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     mutant(&[Rule::W5b], "NamesByContent", ONE, 15),
     mutant(&[Rule::W6a], "CellBeforeDelta", ONE, 15),
     mutant(&[Rule::W6b, Rule::W3d], "DeltaOfNewestEpoch", ONE, 28),
-    mutant(&[Rule::W7], "OverwritesCell", ONE, 9),
+    mutant(&[Rule::W7a], "OverwritesCell", ONE, 9),
+    mutant(&[Rule::W7b], "CellOfNewestEpoch", UNDO, 22),
     mutant(&[Rule::W8a], "IgnoresRevocation", ONE, 9),
     mutant(&[Rule::W8b], "KeepsItsView", ONE, 15),
     mutant(&[Rule::U], "UndoesUnseen", UNDO, 14),
@@ -74,6 +75,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     mutant(&[Rule::D4], "DistrustsUnannounced", DAMAGED, 13),
     mutant(&[Rule::D4], "IgnoresMissing", FOUND_GONE, 14),
     mutant(&[Rule::D5], "DeletesAllThatIsLeft", ALL_DAMAGED, 7),
+    mutant(&[Rule::D6], "TrustsAgain", ALL_DAMAGED, 21),
 ];
 
 /// What others guard as well: without one of these nothing is lost.

@@ -5,8 +5,11 @@ use super::scene::{Model, OldSegments, Patience, Plans};
 use super::search::{FIRST_PRUNER, Steps};
 use super::state::{
     Cell, Chunks, GENERATIONS, Packs, Pruner, PrunerStep, SESSIONS, Session, Sids, State, X, Y, each, has, holding,
-    only,
+    lowest, only, set_of,
 };
+
+/// The deletion of an object of a session, in words and in deed.
+type Deletion = (&'static str, fn(&mut Session));
 
 /// One pruner's turn in one state.
 pub(crate) struct Pruning<'a> {
@@ -132,7 +135,7 @@ impl Pruning<'_> {
             session.mark && session.cell == Cell::Absent
         });
         let nobody = self.model.without(Rule::P3a);
-        let waiting = if nobody { 0 } else { unfinished.fold(0, |set, sid| set | only(sid)) };
+        let waiting = if nobody { 0 } else { set_of(unfinished) };
         // Rule P4a.
         let live = self.model.valid_snapshots(self.state, self.state.newest_manifest());
         let live = if self.model.without(Rule::P4a) { live } else { 0 };
@@ -220,7 +223,7 @@ impl Pruning<'_> {
         let named = self.model.index(self.state, manifest) & present & !unread;
         let copies = named & !distrusted;
         let alive = |sid: &u8| self.state.session(*sid).cell == Cell::Absent && !self.model.without(Rule::P4d);
-        let of_live_writers = (0..SESSIONS).filter(alive).fold(0, |set, sid| set | self.state.session(sid).delta);
+        let of_live_writers = (0..SESSIONS).filter(alive).fold(0, |packs, sid| packs | self.state.session(sid).delta);
         let deletable = condemned & !of_live_writers;
         let needed = self.needed(self.pruner().live);
         let endangered = chunks(needed).filter(|chunk| holding(copies & !deletable, *chunk) == 0);
@@ -289,7 +292,7 @@ impl Pruning<'_> {
     /// Deletes one pack of a list; false if none is there.
     fn delete_packs(&mut self, list: Packs, step: PrunerStep) -> bool {
         let there = list & self.state.packs;
-        let pack = there & there.wrapping_neg();
+        let pack = lowest(there);
         if pack != 0 {
             let unlisted = self.model.deleted(self.state, GENERATIONS) & pack == 0;
             self.go("deletes a pack", pack, step, |state, _| {
@@ -318,7 +321,7 @@ impl Pruning<'_> {
         let superseded = (0..n).fold(0, |set, older| set | self.state.generation(older).segments);
         let old = if self.model.without(Rule::P7a) { u16::MAX } else { superseded | self.pruner().old_segments };
         let there = self.state.segments & old & !named;
-        let segment = there & there.wrapping_neg();
+        let segment = lowest(there);
         if segment != 0 {
             self.go("deletes a segment", segment, PrunerStep::Delete, |state, _| state.segments &= !segment);
         }
@@ -333,7 +336,7 @@ impl Pruning<'_> {
     }
 
     /// Rules P7b to P7h: deltas, mark, cell, forget mark, in this order.
-    fn deletion_of_session(&self, sid: u8, n: u8) -> Option<(&'static str, fn(&mut Session))> {
+    fn deletion_of_session(&self, sid: u8, n: u8) -> Option<Deletion> {
         let without = |rule| self.model.without(rule);
         let session = self.state.session(sid);
         let finished = matches!(session.cell, Cell::Snapshot | Cell::Closed);

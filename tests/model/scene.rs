@@ -2,8 +2,8 @@
 
 use super::rules::Rule;
 use super::state::{
-    Cell, Chunks, FIRST_PACKS, GENERATIONS, Generation, Packs, Pruner, PrunerStep, SESSIONS, Session, State, Writer,
-    WriterStep, only,
+    Cell, Chunks, FIRST_PACKS, GENERATIONS, Generation, Packs, Pruner, SESSIONS, Session, State, Writer, WriterStep,
+    only,
 };
 
 /// What a writer is there for.
@@ -155,51 +155,19 @@ impl Model {
             segments: u16::from(aged),
             ..Generation::default()
         };
-        let writer = |index: u8| Writer {
-            step: if scene.tasks[usize::from(index)] == Task::Nothing {
-                WriterStep::TooLate
-            } else {
-                WriterStep::PutMark
-            },
-            sid: if index == 0 { 1 } else { scene.sessions[0] + 1 },
-            manifest: 0,
-            intent: 0,
-            doubtful: 0,
-            known: 0,
-            pending: 0,
-        };
+        let writer =
+            |task, sid| Writer::new(if task == Task::Nothing { WriterStep::TooLate } else { WriterStep::PutMark }, sid);
+        let [first_task, second_task] = scene.tasks;
         State {
             packs: scene.packs & !scene.lost,
             sessions: [first, nothing, nothing, nothing],
             generations,
             segments: u16::from(aged),
-            writers: [writer(0), writer(1)],
-            pruners: scene.prunes.map(|runs_left| Pruner::idle(runs_left)),
+            writers: [writer(first_task, 1), writer(second_task, scene.sessions[0] + 1)],
+            pruners: scene.prunes.map(Pruner::idle),
             forgotten: 0,
             revoked: 0,
             deleted_unlisted: false,
         }
-    }
-}
-
-impl Pruner {
-    pub(crate) fn idle(runs_left: u8) -> Self {
-        Self {
-            step: PrunerStep::Begin,
-            runs_left,
-            generation: 0,
-            own_list: 0,
-            waiting: 0,
-            live: 0,
-            delete: 0,
-            base: 0,
-            segment: 0,
-            old_segments: 0,
-        }
-    }
-
-    /// The generation is decided: all else is forgotten.
-    pub(crate) fn deleting(self) -> Self {
-        Self { step: PrunerStep::Delete, generation: self.generation, ..Self::idle(self.runs_left) }
     }
 }

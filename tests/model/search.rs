@@ -1,6 +1,6 @@
 //! Breadth first through all states a scene can reach, each visited once.
 //!
-//! Visited states are remembered by a 64-bit fingerprint: with 20 million states the chance that any two share one is 1 in 10⁵.
+//! Visited states are remembered by a 64-bit fingerprint: with 40 million states the chance that any two share one is 1 in 20,000.
 //! The two pruners do the same thing, so states that differ only by which is which are one.
 
 use std::fmt;
@@ -8,7 +8,7 @@ use std::hash::{Hash, Hasher};
 
 use super::pruner::Pruning;
 use super::scene::Model;
-use super::state::{PrunerStep, SESSIONS, State, WriterStep, has, only};
+use super::state::{PrunerStep, State, WriterStep, each, only};
 use super::validity::Violation;
 use super::writer::Writing;
 
@@ -32,7 +32,7 @@ impl fmt::Display for Event {
             actor => write!(formatter, "writer {actor} {}", self.what)?,
         }
         if self.detail != 0 {
-            let members: Vec<String> = super::state::each(self.detail).map(|member| member.to_string()).collect();
+            let members: Vec<String> = each(self.detail).map(|member| member.to_string()).collect();
             write!(formatter, " {{{}}}", members.join(" "))?;
         }
         Ok(())
@@ -83,7 +83,7 @@ impl Model {
     /// Any snapshot may be forgotten at any time.
     pub(crate) fn user_steps(&self, state: &State, steps: &mut Steps) {
         let valid = self.valid_snapshots(state, state.newest_manifest());
-        for sid in (0..SESSIONS).filter(|sid| has(valid, *sid)) {
+        for sid in each(valid) {
             let mut next = *state;
             next.session_mut(sid).forget_mark = true;
             next.forgotten |= only(sid);
@@ -288,16 +288,13 @@ impl Visited {
         }
     }
 
-    /// The fingerprints from the beginning to this one.
+    /// The fingerprints from the beginning to this one; nothing if traces were dropped.
     fn way_to(&self, fingerprint: u64) -> Vec<u64> {
-        let mut way = vec![fingerprint];
-        while self.traces == Traces::Kept {
-            let before = self.before[self.slot(way[way.len() - 1])];
-            if before == 0 {
-                break;
-            }
-            way.push(before);
+        if self.traces == Traces::Dropped {
+            return Vec::new();
         }
+        let before = |fingerprint: &u64| Some(self.before[self.slot(*fingerprint)]).filter(|before| *before != 0);
+        let mut way: Vec<u64> = std::iter::successors(Some(fingerprint), before).collect();
         way.reverse();
         way
     }

@@ -32,6 +32,15 @@ pub(crate) fn each(set: u16) -> impl Iterator<Item = u8> {
     (0..16).filter(move |member| has(set, *member))
 }
 
+pub(crate) fn set_of(members: impl Iterator<Item = u8>) -> u16 {
+    members.fold(0, |set, member| set | only(member))
+}
+
+/// The lowest member alone; nothing of nothing.
+pub(crate) fn lowest(set: u16) -> u16 {
+    set & set.wrapping_neg()
+}
+
 /// The pack in which a session stores these chunks: each is told apart by who made it and what it holds.
 pub(crate) fn pack_of(sid: u8, chunks: Chunks) -> Packs {
     let held = match chunks {
@@ -56,7 +65,7 @@ pub(crate) fn chunks_in(packs: Packs) -> Chunks {
 
 /// Those of these packs that hold a chunk.
 pub(crate) fn holding(packs: Packs, chunk: Chunks) -> Packs {
-    each(packs).filter(|pack| chunks_in(only(*pack)) & chunk != 0).fold(0, |set, pack| set | only(pack))
+    set_of(each(packs).filter(|pack| chunks_in(only(*pack)) & chunk != 0))
 }
 
 /// What `c/<sid>` says.
@@ -136,6 +145,13 @@ pub(crate) struct Writer {
     pub(crate) pending: Chunks,
 }
 
+impl Writer {
+    /// At a step, knowing nothing.
+    pub(crate) fn new(step: WriterStep, sid: u8) -> Self {
+        Self { step, sid, manifest: 0, intent: 0, doubtful: 0, known: 0, pending: 0 }
+    }
+}
+
 /// What a pruner does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
@@ -167,6 +183,28 @@ pub(crate) struct Pruner {
     pub(crate) segment: Segments,
     /// Segments that were there before `g/<n>.commit` was.
     pub(crate) old_segments: Segments,
+}
+
+impl Pruner {
+    pub(crate) fn idle(runs_left: u8) -> Self {
+        Self {
+            step: PrunerStep::Begin,
+            runs_left,
+            generation: 0,
+            own_list: 0,
+            waiting: 0,
+            live: 0,
+            delete: 0,
+            base: 0,
+            segment: 0,
+            old_segments: 0,
+        }
+    }
+
+    /// The generation is decided: all else is forgotten.
+    pub(crate) fn deleting(self) -> Self {
+        Self { step: PrunerStep::Delete, generation: self.generation, ..Self::idle(self.runs_left) }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::rules::Rule;
 use super::scene::{Model, Task};
-use super::state::{Cell, Chunks, Packs, SESSIONS, Sids, State, WriterStep, X, Y, has, holding, only};
+use super::state::{Cell, Chunks, Packs, SESSIONS, Sids, State, WriterStep, X, Y, each, has, holding, only, set_of};
 
 /// What went wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +46,7 @@ impl Model {
     }
 
     pub(crate) fn valid_snapshots(&self, state: &State, manifest: u8) -> Sids {
-        (0..SESSIONS).filter(|sid| self.is_valid(state, *sid, manifest)).fold(0, |set, sid| set | only(sid))
+        set_of((0..SESSIONS).filter(|sid| self.is_valid(state, *sid, manifest)))
     }
 
     /// Rule V2: the packs that readers and pruners know of, who have read manifest M.
@@ -61,9 +61,10 @@ impl Model {
         (oldest..=manifest).fold(0, |packs, n| packs | state.generation(n).deleted)
     }
 
-    /// The packs that manifest M says are damaged.
+    /// The packs that manifest M says are damaged, rule D6.
     pub(crate) fn distrusted(&self, manifest: u8) -> Packs {
-        if manifest >= self.scene.distrusted_from { self.scene.damaged } else { 0 }
+        let forgets = self.without(Rule::D6) && manifest > self.scene.distrusted_from;
+        if manifest >= self.scene.distrusted_from && !forgets { self.scene.damaged } else { 0 }
     }
 
     pub(crate) fn makes_snapshot(&self, sid: u8) -> bool {
@@ -78,7 +79,7 @@ impl Model {
             return Some(Violation::IndexLost);
         }
         let present = self.index(state, manifest) & state.packs;
-        for sid in (0..SESSIONS).filter(|sid| has(valid, *sid)) {
+        for sid in each(valid) {
             if let Some(chunk) = [X, Y].into_iter().find(|chunk| self.is_lost(state, present, sid, *chunk)) {
                 return Some(Violation::DataLost { sid, chunk });
             }
@@ -91,7 +92,7 @@ impl Model {
             return Some(Violation::DeletedUnlisted);
         }
         let lost = self.acknowledged(state) & !valid & !state.forgotten;
-        (0..SESSIONS).find(|sid| has(lost, *sid)).map(|sid| Violation::CommitLost { sid })
+        each(lost).next().map(|sid| Violation::CommitLost { sid })
     }
 
     /// Whether a snapshot needs a chunk that is in no present pack, or only in damaged ones though it need not be.
@@ -112,6 +113,6 @@ impl Model {
     /// Sids whose writers said exit 0.
     fn acknowledged(&self, state: &State) -> Sids {
         let done = state.writers.iter().filter(|writer| writer.step == WriterStep::Done);
-        done.filter(|writer| self.makes_snapshot(writer.sid)).fold(only(0), |set, writer| set | only(writer.sid))
+        only(0) | set_of(done.map(|writer| writer.sid).filter(|sid| self.makes_snapshot(*sid)))
     }
 }

@@ -7,7 +7,7 @@ use super::rules::Rule;
 use super::scene::{Crashes, Model, Replies, Task};
 use super::search::Steps;
 use super::state::{
-    Cell, Chunks, Packs, SESSIONS, State, Writer, WriterStep, chunks_in, each, maker_of, only, pack_of,
+    Cell, Chunks, Packs, SESSIONS, State, Writer, WriterStep, chunks_in, each, lowest, maker_of, pack_of, set_of,
 };
 
 /// One writer's turn in one state.
@@ -33,7 +33,7 @@ impl Writing<'_> {
             WriterStep::PutPackAgain => self.put_pack("puts the pack again, its reply was lost", WriterStep::PutDelta),
             WriterStep::PutDelta => self.put_delta(),
             WriterStep::PutDeltaAgain => {
-                self.delta_is_put("puts the delta again, its reply was lost", WriterStep::Store)
+                self.delta_is_put("puts the delta again, its reply was lost", WriterStep::Store);
             }
             WriterStep::PutCellAgain => self.put_cell(),
             WriterStep::Done | WriterStep::GaveUp | WriterStep::TooLate => return,
@@ -56,7 +56,7 @@ impl Writing<'_> {
         writer.step = step;
         change(&mut next, &mut writer);
         if matches!(writer.step, WriterStep::Done | WriterStep::GaveUp | WriterStep::TooLate) {
-            writer = Writer { manifest: 0, intent: 0, doubtful: 0, known: 0, pending: 0, ..writer };
+            writer = Writer::new(writer.step, writer.sid);
         }
         next.writers[usize::from(self.index)] = writer;
         self.steps.push(self.index, what, 0, next);
@@ -106,11 +106,10 @@ impl Writing<'_> {
         let epoch = self.epoch();
         let generation = self.state.generation(manifest);
         if generation.segments & !self.state.segments != 0 {
+            // Or it had read the segments before they went, which is the other way to go on: they never change.
             self.go("misses a segment and reads g/* again", WriterStep::ReadManifests, |_, writer| {
-                writer.manifest = 0;
-                writer.intent = 0;
+                (writer.manifest, writer.intent) = (0, 0);
             });
-            // Or it had read the segments before they went: they never change.
         }
         let read = |delta: u8| delta >= manifest || self.model.without(Rule::W3a) || self.model.without(Rule::V2);
         let trusted = |delta: u8| delta >= epoch || self.model.without(Rule::W3b);
@@ -150,8 +149,7 @@ impl Writing<'_> {
             let session = self.state.session(maker_of(*pack));
             matches!(session.cell, Cell::Snapshot | Cell::Closed)
         };
-        let packs = each(self.writer().doubtful).filter(is_finished);
-        let found = chunks_in(packs.fold(0, |set, pack| set | only(pack)));
+        let found = chunks_in(set_of(each(self.writer().doubtful).filter(is_finished)));
         let repacks = matches!(self.model.task(self.sid()), Task::Repack(_));
         self.go("reads the cells of older deltas", WriterStep::Store, |_, writer| {
             writer.doubtful = 0;
@@ -172,7 +170,7 @@ impl Writing<'_> {
             return self.go("does not look for the chunks", WriterStep::Store, |_, writer| writer.known |= missing);
         }
         self.reuse_subtree(missing);
-        let one = missing & missing.wrapping_neg();
+        let one = lowest(missing);
         self.send(one);
         if one != missing {
             self.send(missing);
@@ -264,7 +262,9 @@ impl Writing<'_> {
 
     /// W7 and W8.
     fn put_cell(&mut self) {
-        let (sid, epoch) = (self.sid(), self.epoch());
+        let sid = self.sid();
+        // Rule W7b: a repetition too.
+        let epoch = if self.model.without(Rule::W7b) { self.state.newest_intent() } else { self.epoch() };
         let own = if self.model.makes_snapshot(sid) { Cell::Snapshot } else { Cell::Closed };
         let put = |state: &mut State, _: &mut Writer| {
             state.session_mut(sid).cell = own;
@@ -278,8 +278,8 @@ impl Writing<'_> {
                 }
             }
             Cell::Snapshot | Cell::Closed => self.go("finds its own cell", WriterStep::Done, |_, _| {}),
-            Cell::Revoked if self.model.without(Rule::W7) => {
-                self.go("puts its cell over another", WriterStep::Done, put)
+            Cell::Revoked if self.model.without(Rule::W7a) => {
+                self.go("puts its cell over another", WriterStep::Done, put);
             }
             Cell::Revoked if self.model.without(Rule::W8a) => {
                 self.go("takes revoked for done", WriterStep::Done, |_, _| {});
@@ -303,10 +303,7 @@ impl Writing<'_> {
     }
 
     fn forget_all(&mut self, why: &'static str, sid: u8) {
-        self.go(why, WriterStep::PutMark, |_, writer| {
-            *writer =
-                Writer { step: WriterStep::PutMark, sid, manifest: 0, intent: 0, doubtful: 0, known: 0, pending: 0 };
-        });
+        self.go(why, WriterStep::PutMark, |_, writer| *writer = Writer::new(WriterStep::PutMark, sid));
     }
 
     /// The process dies; another begins.
