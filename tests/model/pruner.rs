@@ -161,15 +161,17 @@ impl Pruning<'_> {
             if self.model.scene.patience == Patience::Endless {
                 continue;
             }
-            // Rule P3c.
-            let cell = if self.model.without(Rule::P3c) { Cell::Absent } else { Cell::Revoked };
+            if self.model.without(Rule::P3c) {
+                self.go("waits no longer for session", only(sid), PrunerStep::Wait, |_, pruner| {
+                    pruner.waiting &= !only(sid);
+                });
+                continue;
+            }
             self.go("revokes session", only(sid), PrunerStep::Wait, |state, pruner| {
                 pruner.waiting &= !only(sid);
-                if cell == Cell::Revoked {
-                    state.session_mut(sid).cell = cell;
-                    state.session_mut(sid).cell_epoch = 0;
-                    state.revoked |= only(sid);
-                }
+                state.session_mut(sid).cell = Cell::Revoked;
+                state.session_mut(sid).cell_epoch = 0;
+                state.revoked |= only(sid);
             });
         }
     }
