@@ -9,6 +9,7 @@ mod fuzz;
 mod hostile;
 mod kill;
 mod local;
+mod model;
 mod prune;
 mod query;
 mod reader;

@@ -16,6 +16,8 @@ use crate::repository::object::{DOCUMENT_SIZE_MAX, OBJECT_OVERHEAD, base_name, o
 use crate::storage::Put;
 use crate::storage::name::{ObjectName, Prefix};
 
+/// How often generations are listed again where one seems to be skipped.
+const LISTINGS_MAX: u32 = 4;
 /// In the cache: the last generation that was seen, and the hash of its manifest.
 const SEEN_FILE: &str = "generation";
 
@@ -96,13 +98,14 @@ impl Repository {
     /// # Errors
     /// Storage that does not answer, a manifest of which neither copy can be read, and for writers an intent.
     pub fn generation(&self, access: Access) -> Result<Generation, RepositoryError> {
-        let objects = self.storage.list(&Prefix::Generations)?;
-        // A copy is only ever put after its manifest, so it decides as much.
-        let decided = objects.iter().filter_map(|object| {
-            object.name.prune_manifest_number().or_else(|| object.name.prune_manifest_copy_number())
-        });
-        let number = decided.max().unwrap_or(0);
-        let begun = objects.iter().filter_map(|object| object.name.prune_intent_number()).max().unwrap_or(0);
+        let (mut number, mut begun) = self.listed_generations()?;
+        for _ in 0..LISTINGS_MAX {
+            // W2b: a listing may miss a manifest that was put meanwhile and show the intent after it.
+            if begun <= number + 1 {
+                break;
+            }
+            (number, begun) = self.listed_generations()?;
+        }
         let (manifest, hash) = if number == 0 { Default::default() } else { self.manifest(number)? };
         self.refuse_rollback(number, &hash)?;
         let open = match begun.checked_sub(number) {
@@ -117,6 +120,17 @@ impl Repository {
             }
         };
         Ok(Generation { number, manifest, hash, open })
+    }
+
+    /// The highest generations that are decided and begun, as one listing shows them; 0 where there is none.
+    fn listed_generations(&self) -> Result<(u64, u64), RepositoryError> {
+        let objects = self.storage.list(&Prefix::Generations)?;
+        // A copy is only ever put after its manifest, so it decides as much.
+        let decided = objects.iter().filter_map(|object| {
+            object.name.prune_manifest_number().or_else(|| object.name.prune_manifest_copy_number())
+        });
+        let begun = objects.iter().filter_map(|object| object.name.prune_intent_number());
+        Ok((decided.max().unwrap_or(0), begun.max().unwrap_or(0)))
     }
 
     /// Refuses a store that is older than what this machine saw of it, and remembers what it sees now.
@@ -186,9 +200,10 @@ impl Repository {
         Ok(id)
     }
 
-    /// Takes back a segment that no manifest names.
-    pub fn delete_base_segment(&self, id: &SegmentId) -> Result<(), RepositoryError> {
-        Ok(self.storage.delete(&ObjectName::base_segment(id))?)
+    /// The segments of the base that are stored, those that no manifest names among them.
+    pub fn base_segments(&self) -> Result<Vec<SegmentId>, RepositoryError> {
+        let objects = self.storage.list(&Prefix::Base)?;
+        Ok(objects.iter().filter_map(|object| object.name.base_segment_id()).collect())
     }
 }
 

@@ -11,7 +11,7 @@ use crate::operation::prune::{PruneError, PruneRequest};
 use crate::progress::{Event, Progress};
 use crate::repository::Repository;
 use crate::repository::error::RepositoryError;
-use crate::repository::generation::{BaseSegment, Generation, Intent, Manifest};
+use crate::repository::generation::{Access, BaseSegment, Generation, Intent, Manifest};
 use crate::repository::index::Index;
 use crate::repository::index::delta::PackRecord;
 use crate::repository::liveness::OpenSession;
@@ -47,20 +47,30 @@ pub(super) fn await_writers(
         if progress.interrupted() {
             return Err(PruneError::Interrupted);
         }
-        if waited_for.is_empty() || !request.patience.pause() {
+        // P3e: another may have ended the wait, and what it decided and swept would be waited for for ever.
+        if waited_for.is_empty() || repository.generation(Access::Read)?.number >= epoch {
+            return Ok(Vec::new());
+        }
+        if !request.patience.pause() {
             return Ok(waited_for);
         }
     }
 }
 
-/// Decides generation `number` by its intent, or finds it decided; returns what holds.
+/// What was decided, and segments of the base that nothing refers to any more.
+pub(super) struct Decided {
+    pub(super) manifest: Manifest,
+    pub(super) orphans: Vec<SegmentId>,
+}
+
+/// Decides generation `number` by its intent, or finds it decided.
 pub(super) fn decide(
     repository: &Repository,
     number: u64,
     intent: &Intent,
     before: &Generation,
     progress: &dyn Progress,
-) -> Result<Manifest, PruneError> {
+) -> Result<Decided, PruneError> {
     // P4: only now, for whoever counted on what is condemned has committed by now.
     let snapshots = repository.snapshots_of(before)?;
     PruneError::stop_at(snapshots.damaged)?;
@@ -80,18 +90,18 @@ pub(super) fn decide(
     let mut live: Vec<_> = snapshots.valid.iter().map(|snapshot| snapshot.id).collect();
     live.sort();
     let manifest = Manifest { deleted, segments, live, distrusted, previous: before.hash.clone() };
-    let manifest = match repository.put_manifest(number, &manifest)? {
-        Put::Created => manifest,
-        // P6: another decided first, or our own reply was lost. What is recorded holds.
-        Put::Exists => repository.manifest(number)?.0,
+    // P7i: what is listed before the manifest is put cannot be of a generation after it.
+    let listed = repository.base_segments()?;
+    let (manifest, candidates) = match repository.put_manifest(number, &manifest)? {
+        Put::Created => (manifest, listed),
+        // P6b: another decided first, or our own reply was lost. What is recorded holds.
+        Put::Exists => (repository.manifest(number)?.0, ours),
     };
     repository.put_manifest_copy(number, &manifest)?;
     let holding: HashSet<SegmentId> = manifest.segments.iter().map(|segment| segment.id).collect();
-    for segment in ours.into_iter().filter(|segment| !holding.contains(segment)) {
-        repository.delete_base_segment(&segment)?;
-    }
+    let orphans = candidates.into_iter().filter(|segment| !holding.contains(segment)).collect();
     progress.report(Event::Finished { agent: "prune".to_owned() });
-    Ok(manifest)
+    Ok(Decided { manifest, orphans })
 }
 
 /// The condemned packs that hold the last present, trusted copy of something in use.

@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::id::SnapshotId;
+use crate::id::{SegmentId, SnapshotId};
 use crate::operation::mark::{Marks, Unmarked, mark};
-use crate::operation::prune::decide::{await_writers, decide};
+use crate::operation::prune::decide::{Decided, await_writers, decide};
 use crate::operation::prune::plan::{Limits, Plan, plan};
 use crate::operation::prune::repack::repack;
 use crate::operation::prune::sweep::{Swept, sweep};
@@ -21,7 +21,7 @@ use crate::operation::reach::Reached;
 use crate::progress::{Event, Progress};
 use crate::repository::Repository;
 use crate::repository::error::RepositoryError;
-use crate::repository::generation::{Access, BaseSegment, Generation, Intent};
+use crate::repository::generation::{Access, Generation, Intent};
 use crate::repository::index::Index;
 use crate::repository::reader::Reader;
 use crate::repository::session::{Mode, SessionMark};
@@ -261,12 +261,15 @@ fn end_generation(
         return Ok(false);
     }
     let decided = with_room(repository, || decide(repository, number, intent, generation, progress));
-    let manifest = match decided {
+    let Decided { manifest, mut orphans } = match decided {
         // Another may have decided and swept what was being read here.
-        Err(_) if repository.generation(Access::Read)?.number >= number => repository.manifest(number)?.0,
+        Err(_) if repository.generation(Access::Read)?.number >= number => {
+            Decided { manifest: repository.manifest(number)?.0, orphans: Vec::new() }
+        }
         decided => decided?,
     };
-    let swept = sweep(repository, number, &manifest, &generation.manifest.segments, progress)?;
+    orphans.extend(generation.manifest.segments.iter().map(|segment| segment.id));
+    let swept = sweep(repository, number, &manifest, &orphans, progress)?;
     report.swept.add(swept);
     Ok(true)
 }
@@ -278,10 +281,10 @@ fn sweep_again(
     report: &mut PruneReport,
     progress: &dyn Progress,
 ) -> Result<(), PruneError> {
-    let before: Vec<BaseSegment> = match generation.number {
+    let before: Vec<SegmentId> = match generation.number {
         0 => return Ok(()),
         1 => Vec::new(),
-        number => repository.manifest(number - 1)?.0.segments,
+        number => repository.manifest(number - 1)?.0.segments.iter().map(|segment| segment.id).collect(),
     };
     report.swept.add(sweep(repository, generation.number, &generation.manifest, &before, progress)?);
     Ok(())

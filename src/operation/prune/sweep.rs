@@ -6,7 +6,7 @@ use crate::id::{PackId, SegmentId, SessionId};
 use crate::operation::prune::PruneError;
 use crate::progress::{Event, Progress};
 use crate::repository::Repository;
-use crate::repository::generation::{BaseSegment, Manifest};
+use crate::repository::generation::Manifest;
 use crate::repository::liveness::is_not_found;
 use crate::repository::snapshot::CommitCell;
 use crate::storage::name::{ObjectName, Prefix};
@@ -22,12 +22,12 @@ pub struct Swept {
     pub others: u64,
 }
 
-/// Deletes what generation `number` decided, and what it supersedes of the base `before` it.
+/// Deletes what generation `number` decided, and those of the segments `before` it that it does not name.
 pub(super) fn sweep(
     repository: &Repository,
     number: u64,
     manifest: &Manifest,
-    before: &[BaseSegment],
+    before: &[SegmentId],
     progress: &dyn Progress,
 ) -> Result<Swept, PruneError> {
     let storage = repository.storage();
@@ -38,7 +38,7 @@ pub(super) fn sweep(
     let mut swept = sweep_packs(repository, &manifest.deleted, progress)?;
     let kept: HashSet<SegmentId> = manifest.segments.iter().map(|segment| segment.id).collect();
     let mut names: Vec<ObjectName> =
-        before.iter().filter(|old| !kept.contains(&old.id)).map(|old| ObjectName::base_segment(&old.id)).collect();
+        before.iter().filter(|old| !kept.contains(*old)).map(ObjectName::base_segment).collect();
     for object in storage.list(&Prefix::Index)? {
         if object.name.index_delta_parts().is_some_and(|(epoch, _, _)| epoch < number) {
             names.push(object.name);
