@@ -12,13 +12,14 @@ use super::python::{here, python, script, succeed};
 use super::{chacha20, files_below};
 
 /// Every kind of repository that `fixtures/make.sh` makes, and the one of `chacha20.rs`, with the number of its snapshots.
-const VARIANTS: [(&str, usize); 8] = [
+const VARIANTS: [(&str, usize); 9] = [
     ("chacha20", 1),
     ("chunk-lists", 1),
     ("empty", 0),
     ("interrupted", 1),
     ("key-file", 1),
     ("pages", 1),
+    ("pruned", 2),
     ("small", 1),
     ("two-snapshots", 2),
 ];
