@@ -381,6 +381,9 @@ fn list(request: &Request, state: &State) -> Answer {
     if escapes {
         xml.push_str("<EncodingType>url</EncodingType>");
     }
+    if let Some(token) = asked("continuation-token") {
+        xml.push_str(&format!("<ContinuationToken>{token}</ContinuationToken>"));
+    }
     for (key, kept) in &page {
         let key = if escapes { super::http::escape(key) } else { (*key).clone() };
         xml.push_str(&format!(

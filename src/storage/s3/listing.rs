@@ -22,8 +22,15 @@ pub(super) struct Listing {
 }
 
 impl Listing {
-    /// Takes one page; the token of the next, if there is one.
-    pub(super) fn take(&mut self, address: &S3Address, page: &ListObjectsV2Output) -> Result<Option<String>, Trouble> {
+    /// Takes the page that was asked for by a token; the token of the next, if there is one.
+    pub(super) fn take(
+        &mut self,
+        address: &S3Address,
+        asked: Option<&str>,
+        page: &ListObjectsV2Output,
+    ) -> Result<Option<String>, Trouble> {
+        // A connection on which an answer came twice gives each request the one of another.
+        let is_answer = page.continuation_token() == asked;
         let keys = page.contents();
         if page.key_count().is_some_and(|count| usize::try_from(count).ok() != Some(keys.len())) {
             return Err(Trouble::no_answer("a page of the listing has not as many keys as it says"));
@@ -32,7 +39,10 @@ impl Listing {
         for object in keys {
             let key = object.key().ok_or_else(|| Trouble::no_answer("a line of the listing has no key"))?;
             let key = if is_encoded { decode(key) } else { Cow::Borrowed(key) };
-            self.take_object(address, &key, object)?;
+            self.take_object(address, &key, object).map_err(|trouble| match trouble.kind {
+                StorageErrorKind::Unsupported if !is_answer => Trouble::no_answer("a page answers another request"),
+                _ => trouble,
+            })?;
         }
         self.empty_pages = if keys.is_empty() { self.empty_pages + 1 } else { 0 };
         match (page.is_truncated(), page.next_continuation_token()) {
@@ -122,11 +132,15 @@ mod tests {
     #[test]
     fn a_listing_in_circles_is_an_error_and_not_a_loop() {
         let mut listing = Listing::default();
-        listing.take(&address(), &page(&["p/a", "p/b"], Some("1"))).expect("a first page");
-        let again = listing.take(&address(), &page(&["p/a", "p/b"], Some("1"))).expect_err("the same page");
+        listing.take(&address(), None, &page(&["p/a", "p/b"], Some("1"))).expect("a first page");
+        let mut same = page(&["p/a", "p/b"], Some("1"));
+        let stray = listing.take(&address(), Some("1"), &same).expect_err("the first page again");
+        assert_eq!(stray.kind, StorageErrorKind::Unreachable);
+        same.continuation_token = Some("1".to_owned());
+        let again = listing.take(&address(), Some("1"), &same).expect_err("the same keys behind the token");
         assert_eq!(again.kind, StorageErrorKind::Unsupported);
         let mut listing = Listing::default();
-        let empty = (0..2000).map(|_| listing.take(&address(), &page(&[], Some("1")))).find(Result::is_err);
+        let empty = (0..2000).map(|_| listing.take(&address(), Some("1"), &page(&[], Some("1")))).find(Result::is_err);
         assert_eq!(empty.expect("it ends").expect_err("by an error").kind, StorageErrorKind::Unsupported);
     }
 
@@ -134,7 +148,7 @@ mod tests {
     fn only_objects_below_the_prefix_are_taken() {
         let mut listing = Listing::default();
         let keys = ["o/a", "p/", "p/.hidden", "p/a", "p/a b", "p/b/c/d/e", "px/a"];
-        assert_eq!(listing.take(&address(), &page(&keys, None)).expect("one page"), None);
+        assert_eq!(listing.take(&address(), None, &page(&keys, None)).expect("one page"), None);
         let names: Vec<String> = listing.finish().into_iter().map(|object| object.name.to_string()).collect();
         assert_eq!(names, ["a"]);
     }
@@ -143,7 +157,7 @@ mod tests {
     fn a_page_that_does_not_say_how_it_goes_on_is_no_answer() {
         let truncated = ListObjectsV2Output::builder().is_truncated(true).build();
         for page in [truncated, ListObjectsV2Output::builder().build()] {
-            let error = Listing::default().take(&address(), &page).expect_err("incomplete");
+            let error = Listing::default().take(&address(), None, &page).expect_err("incomplete");
             assert_eq!(error.kind, StorageErrorKind::Unreachable);
         }
     }

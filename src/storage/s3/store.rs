@@ -192,16 +192,16 @@ impl S3Storage {
 
     async fn list_pages(&self, client: &Client, prefix: &Prefix) -> Result<Vec<StoredObject>, Trouble> {
         let mut listing = Listing::default();
-        let mut token = None;
+        let mut token: Option<String> = None;
         loop {
             let request = client
                 .list_objects_v2()
                 .bucket(&self.address.bucket)
                 .prefix(self.address.key(prefix.as_str()))
                 .encoding_type(EncodingType::Url)
-                .set_continuation_token(token);
+                .set_continuation_token(token.clone());
             let page = in_time(self.patience, &Movement::default(), request.send()).await?;
-            token = listing.take(&self.address, &page.map_err(|error| Trouble::of(&error))?)?;
+            token = listing.take(&self.address, token.as_deref(), &page.map_err(|error| Trouble::of(&error))?)?;
             if token.is_none() {
                 return Ok(listing.finish());
             }
