@@ -127,6 +127,16 @@ pub enum RepositoryError {
 }
 
 impl RepositoryError {
+    /// Whether nothing is there under the name it speaks of.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Storage(error) if error.kind == StorageErrorKind::NotFound)
+    }
+
+    /// Whether storage has no room left.
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Storage(error) if error.kind == StorageErrorKind::NoSpace)
+    }
+
     /// Whether it says that this one object is lost, as against storage that does not answer or refuses: then the others are
     /// read all the same. An object whose header speaks of a newer version belongs here too, as `config` would say so first.
     pub fn is_damage(&self) -> bool {

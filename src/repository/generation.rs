@@ -176,7 +176,7 @@ impl Repository {
         }
     }
 
-    /// Begins a generation (P2). `false`: another pruner did, and his intent holds.
+    /// Begins a generation (P2). Where one exists, another pruner began it and his intent holds: read it back.
     pub fn put_intent(&self, number: u64, intent: &Intent) -> Result<Put, RepositoryError> {
         self.put_object(&ObjectName::prune_intent(number), &document(intent))
     }

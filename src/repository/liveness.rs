@@ -14,7 +14,6 @@ use crate::repository::error::RepositoryError;
 use crate::repository::random::random_bytes;
 use crate::repository::session::SessionMark;
 use crate::repository::snapshot::CommitCell;
-use crate::storage::StorageErrorKind;
 use crate::storage::name::{ObjectName, Prefix};
 
 /// How long a writer elsewhere may be silent before it is held for dead: six of its heartbeats.
@@ -53,7 +52,7 @@ impl Repository {
             let mark = match self.read_document(&ObjectName::session(&id)) {
                 Ok(document) => serde_json::from_slice(&document).ok(),
                 // It ended since, and another prune swept it.
-                Err(error) if is_not_found(&error) => continue,
+                Err(error) if error.is_not_found() => continue,
                 Err(error) if error.is_damage() => None,
                 Err(error) => return Err(error),
             };
@@ -108,9 +107,4 @@ impl OpenSession {
             None => format!("session {}", self.id),
         }
     }
-}
-
-/// Whether nothing is there under the name of an error.
-pub fn is_not_found(error: &RepositoryError) -> bool {
-    matches!(error, RepositoryError::Storage(error) if error.kind == StorageErrorKind::NotFound)
 }

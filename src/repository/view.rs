@@ -11,7 +11,6 @@ use crate::repository::error::RepositoryError;
 use crate::repository::generation::{Access, Generation};
 use crate::repository::index::delta::{PackRecord, decode_delta};
 use crate::repository::index::{DeltaSource, Index};
-use crate::repository::liveness::is_not_found;
 use crate::repository::object::{DELTA_SIZE_MAX, OBJECT_OVERHEAD, open_object};
 use crate::repository::snapshot::CommitCell;
 use crate::repository::{Repository, get_at_most};
@@ -69,7 +68,10 @@ impl Repository {
             let (mut index, damaged) = Index::open(&names, &generation.manifest, self, self.cache())?;
             tries -= 1;
             // A prune may have merged deltas into its base while they were read: then its manifest says so.
-            if tries > 0 && damaged.iter().any(is_not_found) && self.generation(access)?.number != generation.number {
+            if tries > 0
+                && damaged.iter().any(RepositoryError::is_not_found)
+                && self.generation(access)?.number != generation.number
+            {
                 continue;
             }
             if access == Access::Write {
@@ -88,7 +90,7 @@ impl Repository {
             let Some((epoch, session, _)) = object.name.index_delta_parts() else { continue };
             let counts = match access {
                 _ if epoch < generation.number => false,
-                // W3: an older delta of a session that did not end may be a sleeper's, which the next base will not have.
+                // W3d: an older delta of a session that did not end may be a sleeper's, which the next base will not have.
                 Access::Write if epoch < generation.epoch() => match is_trusted.get(&session) {
                     Some(known) => *known,
                     None => *is_trusted.entry(session).or_insert(self.has_ended(session)?),

@@ -64,3 +64,19 @@ fn a_call_that_fails_loses_nothing() {
     meet_at_every_call(Effect::Fail(StorageErrorKind::Unreachable), Lasting::Once);
     meet_at_every_call(Effect::Fail(StorageErrorKind::Denied), Lasting::Once);
 }
+
+#[test]
+fn a_put_that_finds_no_room_ends_no_prune_in_waiting_for_itself() {
+    let calls = calls_of_a_prune();
+    for call in 1..=calls {
+        let scene = scene();
+        let at = scene.storage.calls_total() + call;
+        let effect = Effect::Fail(StorageErrorKind::NoSpace);
+        scene.storage.plan(Fault { attempt: None, at, lasting: Lasting::Once, effect });
+        if let Ok(report) = scene.prune_with(&scene.repository, 0) {
+            assert!(report.waits_for.is_empty(), "call {call}: {report:?}");
+        }
+        scene.storage.recover();
+        scene.all_restore();
+    }
+}

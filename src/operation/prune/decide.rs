@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use crate::id::{PackId, SegmentId};
 use crate::operation::mark::{Marks, mark};
 use crate::operation::prune::{PruneError, PruneRequest};
-use crate::progress::{Event, Progress};
+use crate::progress::Progress;
 use crate::repository::Repository;
 use crate::repository::error::RepositoryError;
 use crate::repository::generation::{Access, BaseSegment, Generation, Intent, Manifest};
@@ -100,7 +100,6 @@ pub(super) fn decide(
     repository.put_manifest_copy(number, &manifest)?;
     let holding: HashSet<SegmentId> = manifest.segments.iter().map(|segment| segment.id).collect();
     let orphans = candidates.into_iter().filter(|segment| !holding.contains(segment)).collect();
-    progress.report(Event::Finished { agent: "prune".to_owned() });
     Ok(Decided { manifest, orphans })
 }
 

@@ -26,7 +26,7 @@ use crate::repository::index::Index;
 use crate::repository::reader::Reader;
 use crate::repository::session::{Mode, SessionMark};
 use crate::resource::escape_path;
-use crate::storage::{Put, StorageErrorKind, Writers};
+use crate::storage::{Put, Writers};
 
 mod decide;
 pub mod plan;
@@ -34,6 +34,8 @@ mod repack;
 mod sweep;
 pub mod usage;
 
+/// The name of the work in events.
+const AGENT: &str = "prune";
 /// Deltas beyond which a generation is begun though nothing is to be deleted: reading the index costs a request for each.
 const DELTAS_MAX: usize = 64;
 /// How often a prune that finds another's generation open helps it and begins again.
@@ -138,7 +140,17 @@ pub fn prune(
     if request.mode == Mode::Write && !request.exclusive && repository.storage().probe()? == Writers::One {
         return Err(PruneError::SingleWriter);
     }
-    progress.report(Event::Started { agent: "prune".to_owned() });
+    progress.report(Event::Started { agent: AGENT.to_owned() });
+    let report = run(repository, request, progress);
+    progress.report(Event::Finished { agent: AGENT.to_owned() });
+    report
+}
+
+fn run(
+    repository: &Arc<Repository>,
+    request: &PruneRequest<'_>,
+    progress: &dyn Progress,
+) -> Result<PruneReport, PruneError> {
     let mut report = PruneReport::default();
     for _ in 0..ROUNDS_MAX {
         let generation = readable_generation(repository)?;
@@ -293,7 +305,7 @@ fn sweep_again(
 /// Does something; on a full disk once more without the reserve, which is there for this.
 fn with_room<T>(repository: &Repository, act: impl Fn() -> Result<T, PruneError>) -> Result<T, PruneError> {
     match act() {
-        Err(PruneError::Repository(RepositoryError::Storage(error))) if error.kind == StorageErrorKind::NoSpace => {
+        Err(PruneError::Repository(error)) if error.is_full() => {
             repository.free_reserve()?;
             act()
         }

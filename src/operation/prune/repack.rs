@@ -1,13 +1,13 @@
 //! Writing anew what is in use of packs that are mostly not: an ordinary session, which ends closed.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
 use crate::id::PackId;
 use crate::operation::mark::Marks;
 use crate::operation::prune::plan::Plan;
-use crate::operation::prune::{PruneError, PruneRequest};
+use crate::operation::prune::{PruneError, PruneRequest, with_room};
 use crate::progress::{Event, Progress};
 use crate::repository::Repository;
 use crate::repository::error::RepositoryError;
@@ -16,7 +16,6 @@ use crate::repository::index::segment::Location;
 use crate::repository::pack::PackKind;
 use crate::repository::reader::Reader;
 use crate::repository::session::{ChunkWriter, Mode, Origin, Session};
-use crate::storage::StorageErrorKind;
 
 /// A chunk to be written anew.
 type Wanted = ([u8; 32], Location);
@@ -36,7 +35,7 @@ pub(super) fn repack(
         return Ok(left);
     }
     let begun = Instant::now();
-    let mut wanted: HashMap<PackId, Vec<Wanted>> = HashMap::new();
+    let mut wanted: BTreeMap<PackId, Vec<Wanted>> = BTreeMap::new();
     for (ordinal, id, location) in index.copies().filter(|(_, _, location)| left.contains(&location.pack)) {
         if marks.contains(ordinal) {
             wanted.entry(location.pack).or_default().push((id, location));
@@ -59,10 +58,7 @@ pub(super) fn repack(
                 let message = format!("pack {pack} is not repacked: {error}");
                 progress.report(Event::Warning { message });
             }
-            Err(error) if is_full(&error) => {
-                progress.report(Event::Warning { message: format!("nothing more is repacked: {error}") });
-                return Ok(left);
-            }
+            Err(error) if error.is_full() => return give_up(repository, &session, &error, left, progress),
             Err(error) => return Err(error.into()),
         }
     }
@@ -70,7 +66,7 @@ pub(super) fn repack(
     let flushed = data.flush().and_then(|()| pages.flush()).and_then(|()| session.close());
     match flushed {
         Ok(()) => {}
-        Err(error) if is_full(&error) => return Ok(left),
+        Err(error) if error.is_full() => return give_up(repository, &session, &error, left, progress),
         Err(error) => return Err(error.into()),
     }
     if progress.interrupted() {
@@ -82,8 +78,17 @@ pub(super) fn repack(
     Ok(left)
 }
 
-fn is_full(error: &RepositoryError) -> bool {
-    matches!(error, RepositoryError::Storage(error) if error.kind == StorageErrorKind::NoSpace)
+/// Ends a session for which there is no room, so that nobody waits for it, this prune least of all; all packs stay.
+fn give_up(
+    repository: &Repository,
+    session: &Session,
+    error: &RepositoryError,
+    left: HashSet<PackId>,
+    progress: &dyn Progress,
+) -> Result<HashSet<PackId>, PruneError> {
+    progress.report(Event::Warning { message: format!("nothing is repacked: {error}") });
+    with_room(repository, || Ok(repository.revoke(session.id())?))?;
+    Ok(left)
 }
 
 struct Writers<'w> {

@@ -3,11 +3,10 @@
 use std::collections::HashSet;
 
 use crate::id::{PackId, SegmentId, SessionId};
-use crate::operation::prune::PruneError;
+use crate::operation::prune::{AGENT, PruneError};
 use crate::progress::{Event, Progress};
 use crate::repository::Repository;
 use crate::repository::generation::Manifest;
-use crate::repository::liveness::is_not_found;
 use crate::repository::snapshot::CommitCell;
 use crate::storage::name::{ObjectName, Prefix};
 
@@ -62,6 +61,7 @@ fn sweep_packs(repository: &Repository, deleted: &[PackId], progress: &dyn Progr
     }
     let stored = repository.stored_packs()?;
     let there: Vec<(&PackId, u64)> = deleted.iter().filter_map(|pack| Some((pack, *stored.get(pack)?))).collect();
+    let bytes_total = there.iter().map(|(_, size)| size).sum();
     for (pack, size) in &there {
         if progress.interrupted() {
             return Err(PruneError::Interrupted);
@@ -70,11 +70,11 @@ fn sweep_packs(repository: &Repository, deleted: &[PackId], progress: &dyn Progr
         swept.packs += 1;
         swept.bytes += size;
         progress.report(Event::Advanced {
-            agent: "prune".to_owned(),
+            agent: AGENT.to_owned(),
             items: swept.packs,
             items_total: there.len() as u64,
             bytes: swept.bytes,
-            bytes_total: there.iter().map(|(_, size)| size).sum(),
+            bytes_total,
             listed: true,
         });
     }
@@ -88,20 +88,20 @@ fn ended_sessions(repository: &Repository, number: u64, manifest: &Manifest) -> 
     let storage = repository.storage();
     let live: HashSet<&SessionId> = manifest.live.iter().collect();
     let marks: Vec<ObjectName> = storage.list(&Prefix::Sessions)?.into_iter().map(|object| object.name).collect();
+    let marked: HashSet<SessionId> = marks.iter().filter_map(ObjectName::session_id).collect();
     let forgotten: HashSet<SessionId> =
         storage.list(&Prefix::Forgets)?.iter().filter_map(|object| object.name.forget_mark_id()).collect();
     let (mut names, mut ended, mut cells) = (Vec::new(), HashSet::new(), HashSet::new());
     for object in storage.list(&Prefix::Cells)? {
         let Some(id) = object.name.commit_cell_id() else { continue };
         cells.insert(id);
-        let is_marked = marks.iter().any(|mark| mark.session_id() == Some(id));
-        if !is_marked && !forgotten.contains(&id) && live.contains(&id) {
+        if !marked.contains(&id) && !forgotten.contains(&id) && live.contains(&id) {
             // Most are old and stay: they need not be read.
             continue;
         }
         let cell = match repository.cell(id) {
             // Another prune sweeps too.
-            Err(error) if is_not_found(&error) => continue,
+            Err(error) if error.is_not_found() => continue,
             cell => cell?,
         };
         match cell {
