@@ -3,5 +3,6 @@
 mod command;
 mod death;
 mod exact;
+mod overtaken;
 pub(crate) mod scene;
 mod writers;

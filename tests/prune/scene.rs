@@ -71,6 +71,11 @@ impl Scene {
         Arc::new(Repository::open(shared, &self.opener, None).expect("it opens"))
     }
 
+    /// Opens it through another store before this one.
+    pub(crate) fn through(&self, storage: Arc<dyn Storage>) -> Arc<Repository> {
+        Arc::new(Repository::open(storage, &self.opener, None).expect("it opens"))
+    }
+
     /// Opens it as a process of a machine that keeps its cache there.
     pub(crate) fn with_cache(&self, cache: &Path) -> Repository {
         let shared: Arc<dyn Storage> = Arc::clone(&self.storage) as _;

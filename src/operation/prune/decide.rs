@@ -7,11 +7,11 @@ use std::collections::{HashMap, HashSet};
 
 use crate::id::{PackId, SegmentId};
 use crate::operation::mark::{Marks, mark};
-use crate::operation::prune::{PruneError, PruneRequest};
+use crate::operation::prune::{PruneError, PruneRequest, has_decided};
 use crate::progress::Progress;
 use crate::repository::Repository;
 use crate::repository::error::RepositoryError;
-use crate::repository::generation::{Access, BaseSegment, Generation, Intent, Manifest};
+use crate::repository::generation::{BaseSegment, Generation, Intent, Manifest};
 use crate::repository::index::Index;
 use crate::repository::index::delta::PackRecord;
 use crate::repository::liveness::OpenSession;
@@ -48,7 +48,7 @@ pub(super) fn await_writers(
             return Err(PruneError::Interrupted);
         }
         // P3e: another may have ended the wait, and what it decided and swept would be waited for for ever.
-        if waited_for.is_empty() || repository.generation(Access::Read)?.number >= epoch {
+        if waited_for.is_empty() || has_decided(repository, epoch)? {
             return Ok(Vec::new());
         }
         if !request.patience.pause() {

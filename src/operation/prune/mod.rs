@@ -165,10 +165,13 @@ fn run(
             }
             sweep_again(repository, &generation, &mut report, progress)?;
         }
-        let Some(intent) = choose(repository, request, &generation, &mut report, progress)? else {
-            return Ok(report);
-        };
         let number = generation.number + 1;
+        let intent = match choose(repository, request, &generation, &mut report, progress) {
+            // Another may have decided and swept what was being read here.
+            Err(_) if has_decided(repository, number)? => continue,
+            intent => intent?,
+        };
+        let Some(intent) = intent else { return Ok(report) };
         let put = with_room(repository, || Ok(repository.put_intent(number, &intent)?))?;
         let begun = repository.intent(number)?;
         if put == Put::Exists && begun != intent {
@@ -197,6 +200,11 @@ fn readable_generation(repository: &Repository) -> Result<Generation, PruneError
     Ok(generation)
 }
 
+/// Whether generation `number` is decided.
+fn has_decided(repository: &Repository, number: u64) -> Result<bool, RepositoryError> {
+    Ok(repository.generation(Access::Read)?.number >= number)
+}
+
 /// What a prune would do once these snapshots are forgotten too. Nothing is written.
 pub fn foretell(
     repository: &Repository,
@@ -204,8 +212,16 @@ pub fn foretell(
     limits: Limits,
     progress: &dyn Progress,
 ) -> Result<Plan, PruneError> {
-    let generation = readable_generation(repository)?;
-    survey(repository, &generation, forgotten, limits, progress).map(|survey| survey.plan)
+    let mut rounds = ROUNDS_MAX;
+    loop {
+        let generation = readable_generation(repository)?;
+        rounds -= 1;
+        match survey(repository, &generation, forgotten, limits, progress) {
+            // Another prune may have swept what was being read here.
+            Err(_) if rounds > 0 && has_decided(repository, generation.number + 1)? => {}
+            survey => return survey.map(|survey| survey.plan),
+        }
+    }
 }
 
 /// What is there, what of it is in use, and what would be done.
@@ -274,8 +290,8 @@ fn end_generation(
     }
     let decided = with_room(repository, || decide(repository, number, intent, generation, progress));
     let Decided { manifest, mut orphans } = match decided {
-        // Another may have decided and swept what was being read here.
-        Err(_) if repository.generation(Access::Read)?.number >= number => {
+        // As above.
+        Err(_) if has_decided(repository, number)? => {
             Decided { manifest: repository.manifest(number)?.0, orphans: Vec::new() }
         }
         decided => decided?,
