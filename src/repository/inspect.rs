@@ -31,19 +31,26 @@ impl Repository {
         }
         let deltas = self.names(&Prefix::Index, |name| name.index_delta_parts().is_some())?;
         let segments = self.names(&Prefix::Base, |name| name.base_segment_id().is_some())?;
-        let read: Vec<_> =
-            deltas.par_iter().chain(&segments).map(|name| self.packs_of(name.as_str()).map(drop)).collect();
-        for result in read {
-            keep(&mut damaged, result)?;
+        for (names, prefix) in [(&deltas, Prefix::Index), (&segments, Prefix::Base)] {
+            let read = |name: &ObjectName| self.unless_gone(prefix, name, self.packs_of(name.as_str()).map(drop));
+            for result in names.par_iter().map(read).collect::<Vec<_>>() {
+                keep(&mut damaged, result)?;
+            }
         }
         for name in self.names(&Prefix::Generations, |_| true)? {
             keep(&mut damaged, self.read_document(&name).map(drop))?;
         }
         for mark in self.storage().list(&Prefix::Sessions)? {
-            keep(&mut damaged, self.read_document(&mark.name).map(drop))?;
+            keep(
+                &mut damaged,
+                self.unless_gone(Prefix::Sessions, &mark.name, self.read_document(&mark.name).map(drop)),
+            )?;
         }
         for mark in self.storage().list(&Prefix::Forgets)? {
-            keep(&mut damaged, self.read_document(&mark.name).map(drop))?;
+            keep(
+                &mut damaged,
+                self.unless_gone(Prefix::Forgets, &mark.name, self.read_document(&mark.name).map(drop)),
+            )?;
             if let Some(forgotten) = mark.name.forget_mark_id() {
                 match self.cell(forgotten) {
                     // A prune that was cut short took the cell and not yet the mark.
@@ -53,6 +60,22 @@ impl Repository {
             }
         }
         Ok(damaged)
+    }
+
+    /// The result of reading an object that was listed; nothing is wrong where a prune took it away since.
+    fn unless_gone(
+        &self,
+        prefix: Prefix,
+        name: &ObjectName,
+        read: Result<(), RepositoryError>,
+    ) -> Result<(), RepositoryError> {
+        match read {
+            Err(error) if error.is_not_found() => {
+                let listed = self.storage().list(&prefix)?;
+                if listed.iter().any(|object| object.name == *name) { Err(error) } else { Ok(()) }
+            }
+            read => read,
+        }
     }
 
     fn names(

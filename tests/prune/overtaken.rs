@@ -1,10 +1,12 @@
-//! A prune that another overtakes, from beginning to end, at each of its calls: it succeeds all the same.
+//! Whoever a prune overtakes, from beginning to end, at each of its calls: all succeed as if nobody had pruned.
 
+use std::collections::HashSet;
 use std::fmt::{Display, Formatter};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
+use snap::id::SnapshotId;
 use snap::operation::check::Verdict;
 use snap::operation::prune::foretell;
 use snap::operation::prune::plan::{Limits, MaxUnused};
@@ -70,23 +72,28 @@ fn scene() -> Arc<Scene> {
     Arc::new(scene)
 }
 
-/// Runs `act` on scene after scene, each time overtaken one call later, until it makes no more calls.
-fn overtake(act: impl Fn(&Arc<Scene>, Arc<dyn Storage>)) {
+/// Runs `act` on scene after scene, each time overtaken one call later, until it makes no more calls. What it returns are
+/// snapshots that it made of what the scene shows.
+fn overtake(act: impl Fn(&Scene, Arc<dyn Storage>) -> Option<SnapshotId>) {
     let ended = Arc::new(AtomicU64::new(0));
     for at in 0.. {
         let scene = scene();
         let (inner, other, ended_here) = (Arc::clone(&scene.storage), Arc::clone(&scene), Arc::clone(&ended));
-        // While the first repacks, the other waits for it and decides nothing.
+        // While the first is a writer, the other waits for it and decides nothing.
         let overtaking = move || {
             let decided = other.prune().generation.is_some();
             ended_here.fetch_add(u64::from(decided), Ordering::Relaxed);
         };
         let store = Arc::new(Interrupted { inner, calls: AtomicU64::new(0), at, act: Box::new(overtaking) });
-        act(&scene, Arc::clone(&store) as _);
+        let made = act(&scene, Arc::clone(&store) as _);
+        let calls = store.calls.load(Ordering::Relaxed);
+        drop(store);
+        let mut scene = Arc::into_inner(scene).expect("nobody else has it any more");
+        scene.known.extend(made.map(|id| (id, files(&[3, 4, 5]))));
         assert_eq!(scene.check().verdict(), Verdict::Sound, "overtaken at call {at}");
         scene.all_restore();
-        if store.calls.load(Ordering::Relaxed) <= at {
-            assert!(ended.load(Ordering::Relaxed) > 10, "it was overtaken");
+        if calls <= at {
+            assert!(ended.load(Ordering::Relaxed) > 0, "it was overtaken");
             return;
         }
     }
@@ -97,6 +104,7 @@ fn a_prune_that_is_overtaken_anywhere_succeeds() {
     overtake(|scene, store| {
         let repository = scene.through(store);
         scene.prune_with(&repository, 0).unwrap_or_else(|error| panic!("{:?}: {error}", repository.storage()));
+        None
     });
 }
 
@@ -105,7 +113,30 @@ fn what_would_come_back_is_told_though_a_prune_overtakes() {
     overtake(|scene, store| {
         let repository = scene.through(store);
         let limits = Limits { max_unused: MaxUnused::Part(0), max_repack: None };
-        let told = foretell(&repository, &std::collections::HashSet::new(), limits, &Silent);
+        let told = foretell(&repository, &HashSet::new(), limits, &Silent);
         told.unwrap_or_else(|error| panic!("{:?}: {error}", repository.storage()));
+        None
+    });
+}
+
+#[test]
+fn a_backup_that_is_overtaken_anywhere_restores() {
+    overtake(|scene, store| Some(scene.try_back_up(&scene.through(store)).expect("a backup")));
+}
+
+#[test]
+fn a_restore_that_is_overtaken_anywhere_loses_nothing() {
+    overtake(|scene, store| {
+        scene.restores(&scene.through(store));
+        None
+    });
+}
+
+#[test]
+fn a_check_that_is_overtaken_anywhere_finds_all_sound() {
+    overtake(|scene, store| {
+        let report = scene.check_with(&scene.through(store));
+        assert_eq!(report.verdict(), Verdict::Sound, "{report:?}");
+        None
     });
 }

@@ -171,13 +171,21 @@ impl Scene {
     }
 
     pub(crate) fn check(&self) -> CheckReport {
+        self.check_with(&self.another())
+    }
+
+    pub(crate) fn check_with(&self, repository: &Repository) -> CheckReport {
         let request = CheckRequest { depth: Depth::Data(100.0), threads: 1, now: self.now() };
-        check(&self.another(), &request, &Silent).expect("a check")
+        check(repository, &request, &Silent).expect("a check")
     }
 
     /// Every snapshot that is known restores what it must, and there is no other.
     pub(crate) fn all_restore(&self) {
-        let repository = self.another();
+        self.restores(&self.another());
+    }
+
+    /// As [`Scene::all_restore`], through a store of choice.
+    pub(crate) fn restores(&self, repository: &Repository) {
         let snapshots = repository.snapshots().expect("snapshots");
         assert!(snapshots.damaged.is_empty(), "{:?}", snapshots.damaged);
         let ids: Vec<_> = snapshots.valid.iter().map(|snapshot| snapshot.id).collect();
@@ -195,7 +203,7 @@ impl Scene {
                 mode: RestoreMode::Write,
                 threads: NonZeroUsize::MIN,
             };
-            let report = restore(&repository, &snapshot.record, &request, &Silent).expect("a restore");
+            let report = restore(repository, &snapshot.record, &request, &Silent).expect("a restore");
             assert_eq!(report.lost, 0, "something of {} is lost", snapshot.id);
             let read = std::fs::read_dir(&target).expect("a folder").map(|entry| {
                 let entry = entry.expect("an entry");

@@ -9,11 +9,12 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::id::{ChunkId, PackId, PageId};
-use crate::operation::check::packs::{DataRead, Packs, read_data};
+use crate::operation::check::packs::{DataRead, DataSummary, Packs, read_data};
 use crate::operation::reach::{Fault, Reach, Reached, Witness};
 use crate::progress::{Event, Progress};
 use crate::repository::Repository;
 use crate::repository::error::RepositoryError;
+use crate::repository::generation::Access;
 use crate::repository::index::Index;
 use crate::repository::pack::PackKind;
 use crate::repository::reader::Reader;
@@ -22,6 +23,9 @@ use crate::storage::name::Prefix;
 
 pub mod packs;
 pub mod verified;
+
+/// How often it is begun again because of prunes that end meanwhile.
+const TRIES_MAX: usize = 4;
 
 /// What is checked.
 #[derive(Clone, Copy, Debug)]
@@ -69,7 +73,7 @@ pub struct CheckReport {
     /// Snapshots that cannot be read at all.
     pub lost_snapshots: Vec<String>,
     /// What reading packs came to, where it was asked for.
-    pub data: Option<DataRead>,
+    pub data: Option<DataSummary>,
 }
 
 /// The verdict of a check.
@@ -105,6 +109,32 @@ pub fn check(
     request: &CheckRequest,
     progress: &dyn Progress,
 ) -> Result<CheckReport, RepositoryError> {
+    let mut data = None;
+    let mut tries = TRIES_MAX;
+    loop {
+        let generation = number_of_generation(repository);
+        let report = look(repository, request, &mut data, progress)?;
+        tries -= 1;
+        // A prune that ended meanwhile took away what was looked for: then what is left is looked at.
+        let is_final = report.verdict() == Verdict::Sound || tries == 0 || progress.interrupted();
+        if is_final || number_of_generation(repository) == generation {
+            return Ok(report);
+        }
+    }
+}
+
+/// The generation that is decided, if that can be said.
+fn number_of_generation(repository: &Repository) -> Option<u64> {
+    repository.generation(Access::Read).ok().map(|generation| generation.number)
+}
+
+/// Looks at everything once; packs are read only where that was not done, into `data`.
+fn look(
+    repository: &Repository,
+    request: &CheckRequest,
+    data: &mut Option<DataRead>,
+    progress: &dyn Progress,
+) -> Result<CheckReport, RepositoryError> {
     let mut report = CheckReport::default();
     let snapshots = repository.snapshots()?;
     report.snapshots = snapshots.valid.len() as u64;
@@ -120,7 +150,12 @@ pub fn check(
     }
     let mut packs = Packs::survey(repository, &index)?;
     if let Depth::Data(percent) = request.depth {
-        report.data = Some(read_data(repository, &mut packs, request, percent, progress)?);
+        let data = match data {
+            Some(data) => data,
+            None => data.insert(read_data(repository, &packs, request, percent, progress)?),
+        };
+        packs.suspect(&data.damaged);
+        report.data = Some(data.summary);
     }
     progress.report(Event::Started { agent: "structure".to_owned() });
     let mut walked = walk(repository, &index, &packs, &snapshots.valid, progress);

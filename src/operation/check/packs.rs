@@ -50,6 +50,14 @@ impl Packs {
         Ok(Self { stored, unnamed, suspects })
     }
 
+    /// Suspects what was found damaged, unless it went meanwhile: where the index names it, it is suspected already.
+    pub(super) fn suspect(&mut self, damaged: &[(PackId, String)]) {
+        for (pack, reason) in damaged.iter().filter(|(pack, _)| self.stored.contains_key(pack)) {
+            self.suspects.retain(|(suspect, _)| suspect != pack);
+            self.suspects.push((*pack, reason.clone()));
+        }
+    }
+
     /// Bytes of all packs on storage.
     pub(super) fn bytes(&self) -> u64 {
         self.stored.values().sum()
@@ -57,8 +65,16 @@ impl Packs {
 }
 
 /// What reading packs came to.
+#[derive(Debug)]
+pub(super) struct DataRead {
+    pub(super) summary: DataSummary,
+    /// Packs that are not what they should be, and why.
+    pub(super) damaged: Vec<(PackId, String)>,
+}
+
+/// What reading packs came to, in numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct DataRead {
+pub struct DataSummary {
     /// Packs that were read.
     pub packs: u64,
     /// Their bytes.
@@ -69,10 +85,10 @@ pub struct DataRead {
     pub oldest: Option<Timestamp>,
 }
 
-/// Reads `percent` of the bytes of all packs, those first that were found whole longest ago; damaged ones become suspects.
+/// Reads `percent` of the bytes of all packs, those first that were found whole longest ago.
 pub(super) fn read_data(
     repository: &Repository,
-    packs: &mut Packs,
+    packs: &Packs,
     request: &CheckRequest,
     percent: f64,
     progress: &dyn Progress,
@@ -95,6 +111,8 @@ pub(super) fn read_data(
             results.0 += 1;
             match result {
                 Ok(_) => results.1.push(*pack),
+                // A prune takes away what no index names.
+                Err(error) if error.is_not_found() && packs.unnamed.binary_search(&(*pack, *size)).is_ok() => {}
                 Err(error) => results.2.push((*pack, error)),
             }
             progress.report(Event::Advanced {
@@ -118,10 +136,8 @@ pub(super) fn read_data(
     for pack in whole {
         verified.insert(pack, request.now);
     }
-    for (pack, error) in damaged {
-        verified.remove(&pack);
-        packs.suspects.retain(|(suspect, _)| *suspect != pack);
-        packs.suspects.push((pack, reason(error)));
+    for (pack, _) in &damaged {
+        verified.remove(pack);
     }
     if let Err(error) = verified.store() {
         let message = format!("what was verified cannot be remembered: {error}");
@@ -130,7 +146,9 @@ pub(super) fn read_data(
     let times = packs.stored.keys().map(|pack| verified.time_of(pack));
     let never = times.clone().filter(Option::is_none).count() as u64;
     let oldest = times.min().flatten();
-    Ok(DataRead { packs: count, bytes: done_bytes.into_inner(), never, oldest })
+    let summary = DataSummary { packs: count, bytes: done_bytes.into_inner(), never, oldest };
+    let damaged = damaged.into_iter().map(|(pack, error)| (pack, reason(error))).collect();
+    Ok(DataRead { summary, damaged })
 }
 
 fn reason(error: RepositoryError) -> String {
