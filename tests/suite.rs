@@ -13,6 +13,7 @@ mod model;
 mod prune;
 mod query;
 mod reader;
+mod repair;
 mod repository;
 mod restore;
 #[cfg(feature = "s3")]

@@ -10,8 +10,8 @@ use clap::{ArgAction, Parser, Subcommand};
 
 use crate::cli::color::When;
 use crate::cli::command::{
-    backup, cat, check, completions, config, diff, find, forget, init, key, log, ls, man, prune, restore, snapshots,
-    stats, tag, undo,
+    backup, cat, check, completions, config, diff, find, forget, init, key, log, ls, man, prune, repair, restore,
+    snapshots, stats, tag, undo,
 };
 use crate::cli::config::Flag;
 use crate::cli::config::schema::Key;
@@ -59,6 +59,7 @@ pub(crate) enum Command {
     Forget(Box<forget::Args>),
     Undo(undo::Args),
     Check(check::Args),
+    Repair(repair::Args),
     Stats(stats::Args),
     Key(key::Args),
     Prune(prune::Args),

@@ -89,11 +89,13 @@ struct Marker<'m> {
 
 impl Marker<'_> {
     fn refer(&self, kind: &str, id: &[u8; 32]) -> Result<(), String> {
-        if self.marks.mark(self.index, id) {
-            Ok(())
-        } else {
-            Err(format!("{kind} {} is in no pack that the index names", hex::encode(id)))
+        if !self.marks.mark(self.index, id) {
+            return Err(format!("{kind} {} is in no pack that the index names", hex::encode(id)));
         }
+        if !self.index.is_whole() && !self.index.contains(id) {
+            return Err(format!("the packs that held {kind} {} are not there", hex::encode(id)));
+        }
+        Ok(())
     }
 }
 

@@ -18,6 +18,7 @@ pub mod part;
 pub mod prune;
 pub mod reach;
 pub mod reference;
+pub mod repair;
 pub mod restore;
 pub mod stats;
 pub mod tag;

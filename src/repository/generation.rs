@@ -26,6 +26,9 @@ const SEEN_FILE: &str = "generation";
 pub struct Intent {
     /// Packs that no writer counts on from now on.
     pub condemned: Vec<PackId>,
+    /// Those of them that were found damaged: the manifest distrusts them, and deletes none of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub distrusted: Vec<PackId>,
 }
 
 /// What a prune decided.
@@ -39,7 +42,7 @@ pub struct Manifest {
     pub live: Vec<SessionId>,
     /// Packs that a check found damaged: they are read last, and nothing is deduplicated against them.
     pub distrusted: Vec<PackId>,
-    /// Hash of the manifest before, as it is stored; empty if this is the first.
+    /// Hash of the manifest before, as it is stored; empty if this is the first, or only the copy of that could be read.
     pub previous: String,
 }
 

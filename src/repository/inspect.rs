@@ -8,6 +8,7 @@ use rayon::prelude::*;
 use crate::codec::key::slot::{DOCUMENT_SIZE_MAX, KeyError, KeySlot};
 use crate::repository::config::{SIZE_MAX as CONFIG_SIZE_MAX, UnverifiedConfig};
 use crate::repository::error::RepositoryError;
+use crate::repository::generation::{Access, Generation};
 use crate::repository::index::DeltaSource;
 use crate::repository::keyring::{slot_ids, slot_names};
 use crate::repository::{Repository, get_at_most};
@@ -29,15 +30,20 @@ impl Repository {
             }
             keep(&mut damaged, self.compare_slots(&names))?;
         }
-        let deltas = self.names(&Prefix::Index, |name| name.index_delta_parts().is_some())?;
-        let segments = self.names(&Prefix::Base, |name| name.base_segment_id().is_some())?;
-        for (names, prefix) in [(&deltas, Prefix::Index), (&segments, Prefix::Base)] {
-            let read = |name: &ObjectName| self.unless_gone(prefix, name, self.packs_of(name.as_str()).map(drop));
-            for result in names.par_iter().map(read).collect::<Vec<_>>() {
-                keep(&mut damaged, result)?;
-            }
+        // What is older than the generation, or not in its manifest, waits for a prune to take it.
+        let Generation { number, manifest, .. } = self.generation(Access::Read)?;
+        let counts = |name: &ObjectName| name.index_delta_parts().is_some_and(|(epoch, _, _)| epoch >= number);
+        let deltas = self.names(&Prefix::Index, counts)?;
+        let segments: Vec<ObjectName> =
+            manifest.segments.iter().map(|segment| ObjectName::base_segment(&segment.id)).collect();
+        let read_delta =
+            |name: &ObjectName| self.unless_gone(Prefix::Index, name, self.packs_of(name.as_str()).map(drop));
+        let read_segment = |name: &ObjectName| self.packs_of(name.as_str()).map(drop);
+        let read: Vec<_> = deltas.par_iter().map(read_delta).chain(segments.par_iter().map(read_segment)).collect();
+        for result in read {
+            keep(&mut damaged, result)?;
         }
-        for name in self.names(&Prefix::Generations, |_| true)? {
+        for name in self.names(&Prefix::Generations, |name| generation_of(name).is_some_and(|of| of >= number))? {
             keep(&mut damaged, self.read_document(&name).map(drop))?;
         }
         for mark in self.storage().list(&Prefix::Sessions)? {
@@ -119,6 +125,13 @@ impl Repository {
             Err(error) => Err(RepositoryError::ObjectDamaged { name: name.clone(), reason: error.to_string() }),
         }
     }
+}
+
+/// The generation that a prune's intent, manifest or copy is of.
+fn generation_of(name: &ObjectName) -> Option<u64> {
+    let decided = name.prune_manifest_number().or_else(|| name.prune_manifest_copy_number());
+    // The intent of what is decided says nothing any more.
+    decided.or_else(|| name.prune_intent_number().map(|number| number - 1))
 }
 
 /// Keeps what is damage; a store that does not answer is none.

@@ -211,7 +211,7 @@ impl Repository {
     }
 
     /// Reads and opens a sealed document.
-    fn read_document(&self, name: &ObjectName) -> Result<Vec<u8>, RepositoryError> {
+    pub fn read_document(&self, name: &ObjectName) -> Result<Vec<u8>, RepositoryError> {
         self.read_object(name, DOCUMENT_SIZE_MAX)
     }
 

@@ -4,6 +4,7 @@
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
 use crate::id::{SessionId, SnapshotId};
 use crate::repository::Repository;
@@ -57,7 +58,17 @@ pub struct Snapshots {
     /// The snapshots, by time, then id.
     pub valid: Vec<Snapshot>,
     /// Cells that are damaged; what they hold is unknown.
-    pub damaged: Vec<RepositoryError>,
+    pub damaged: Vec<DamagedCell>,
+}
+
+/// A commit cell that cannot be read.
+#[derive(Debug, Error)]
+#[error("{error}")]
+pub struct DamagedCell {
+    /// Whose it is.
+    pub id: SnapshotId,
+    /// What is wrong with it.
+    pub error: RepositoryError,
 }
 
 impl Repository {
@@ -87,7 +98,7 @@ impl Repository {
                 Ok(CommitCell::Snapshot { .. } | CommitCell::Closed { .. } | CommitCell::Revoked) => {}
                 // Forgotten and pruned since the listing.
                 Err(RepositoryError::Storage(error)) if error.kind == StorageErrorKind::NotFound => {}
-                Err(error) if error.is_damage() => snapshots.damaged.push(error),
+                Err(error) if error.is_damage() => snapshots.damaged.push(DamagedCell { id, error }),
                 Err(error) => return Err(error),
             }
         }

@@ -2,7 +2,7 @@
 
 use super::harness::Machine;
 
-const COMMANDS: [&str; 19] = [
+const COMMANDS: [&str; 20] = [
     "init",
     "backup",
     "restore",
@@ -15,6 +15,7 @@ const COMMANDS: [&str; 19] = [
     "forget",
     "undo",
     "check",
+    "repair",
     "stats",
     "key",
     "prune",
@@ -24,7 +25,7 @@ const COMMANDS: [&str; 19] = [
     "man",
 ];
 
-const INNER: [&[&str]; 8] = [
+const INNER: [&[&str]; 11] = [
     &["key", "list"],
     &["key", "add"],
     &["key", "remove"],
@@ -32,6 +33,9 @@ const INNER: [&[&str]; 8] = [
     &["key", "words"],
     &["config", "init"],
     &["config", "check"],
+    &["repair", "index"],
+    &["repair", "packs"],
+    &["repair", "snapshots"],
     &["config", "show"],
 ];
 

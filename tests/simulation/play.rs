@@ -136,7 +136,7 @@ fn settle(repository: &Arc<Repository>) -> Result<(), String> {
 fn judge(repository: &Arc<Repository>, known: &BTreeMap<snap::id::SnapshotId, Vec<usize>>) -> Result<(), String> {
     let snapshots = repository.snapshots().map_err(|error| format!("the snapshots: {error}"))?;
     let (index, damaged) = repository.index().map_err(|error| format!("the index: {error}"))?;
-    if let Some(damaged) = damaged.first().or(snapshots.damaged.first()) {
+    if let Some(damaged) = damaged.first().or(snapshots.damaged.first().map(|cell| &cell.error)) {
         return Err(format!("{damaged}"));
     }
     let reader = Reader::new(repository, &index);

@@ -129,8 +129,11 @@ fn show(context: &Context, report: &CheckReport, seconds: u64) -> Result<(), Fai
     show_packs(context, report)?;
     output.line(&match report.verdict() {
         Verdict::Sound => palette.good("sound: nothing is damaged"),
-        Verdict::Recoverable => palette.attention("damaged, but every byte of every snapshot can be had again"),
-        Verdict::Lost => palette.bad("data is lost: what is listed above cannot be had again"),
+        Verdict::Recoverable => palette
+            .attention("damaged, but every byte of every snapshot can be had again: `snap repair index`, then `packs`"),
+        Verdict::Lost => {
+            palette.bad("data is lost: what is listed above cannot be had again (`snap repair` saves what is left)")
+        }
     })
 }
 

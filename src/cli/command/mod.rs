@@ -16,6 +16,7 @@ pub mod log;
 pub mod ls;
 pub mod man;
 pub mod prune;
+pub mod repair;
 pub mod restore;
 pub mod snapshots;
 pub mod stats;

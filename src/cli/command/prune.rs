@@ -100,14 +100,15 @@ fn size(text: &str) -> Result<u64, &'static str> {
     text::parse_bytes(text).ok_or("it should be a size as 500MB or 5GiB")
 }
 
-fn time(text: &str) -> Result<Duration, &'static str> {
+/// A length of time as people write it.
+pub fn time(text: &str) -> Result<Duration, &'static str> {
     const WRONG: &str = "it should be a time as 90s, 30m or 2h";
     let span: jiff::SignedDuration = text.parse().map_err(|_| WRONG)?;
     Duration::try_from(span).map_err(|_| WRONG)
 }
 
 /// Waits a second at a time, until a point in time.
-struct Until(Instant);
+pub struct Until(pub Instant);
 
 impl Patience for Until {
     fn pause(&self) -> bool {
@@ -233,9 +234,8 @@ impl From<PruneError> for Failure {
     fn from(error: PruneError) -> Self {
         match error {
             PruneError::Repository(error) => error.into(),
-            PruneError::Damaged { .. } => {
-                Self::of(ExitStatus::Damaged, &error).with_hint("`snap check` says what else is damaged")
-            }
+            PruneError::Damaged { .. } => Self::of(ExitStatus::Damaged, &error)
+                .with_hint("`snap check` says what else is damaged; `snap repair` makes good what can be made good"),
             PruneError::Interrupted => Self::of(ExitStatus::Interrupted, &error),
             PruneError::SingleWriter => Self::of(ExitStatus::Conflict, &error)
                 .with_hint("make sure that no backup runs anywhere, then give --exclusive"),

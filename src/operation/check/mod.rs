@@ -18,7 +18,7 @@ use crate::repository::generation::Access;
 use crate::repository::index::Index;
 use crate::repository::pack::PackKind;
 use crate::repository::reader::Reader;
-use crate::repository::snapshot::Snapshot;
+use crate::repository::snapshot::{DamagedCell, Snapshot};
 use crate::storage::name::Prefix;
 
 pub mod packs;
@@ -138,7 +138,7 @@ fn look(
     let mut report = CheckReport::default();
     let snapshots = repository.snapshots()?;
     report.snapshots = snapshots.valid.len() as u64;
-    report.lost_snapshots = snapshots.damaged.iter().map(RepositoryError::to_string).collect();
+    report.lost_snapshots = snapshots.damaged.iter().map(DamagedCell::to_string).collect();
     report.unfinished_sessions = unfinished_sessions(repository)?;
     let (inspected, opened) = rayon::join(|| repository.inspect(), || repository.index());
     let (mut index, set_aside) = opened?;
@@ -152,7 +152,7 @@ fn look(
     if let Depth::Data(percent) = request.depth {
         let data = match data {
             Some(data) => data,
-            None => data.insert(read_data(repository, &packs, request, percent, progress)?),
+            None => data.insert(read_data(repository, &packs, request, percent, progress)),
         };
         packs.suspect(&data.damaged);
         report.data = Some(data.summary);

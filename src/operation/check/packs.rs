@@ -17,18 +17,18 @@ use crate::storage::name::Prefix;
 
 /// The packs of a repository: on storage, in the index, and those that cannot be trusted.
 #[derive(Debug, Default)]
-pub(super) struct Packs {
+pub(in crate::operation) struct Packs {
     /// Size of each pack on storage.
-    pub(super) stored: HashMap<PackId, u64>,
+    pub(in crate::operation) stored: HashMap<PackId, u64>,
     /// Packs that no index names.
-    pub(super) unnamed: Vec<(PackId, u64)>,
+    pub(in crate::operation) unnamed: Vec<(PackId, u64)>,
     /// Packs that are missing, too short or too long, or damaged inside, and why.
-    pub(super) suspects: Vec<(PackId, String)>,
+    pub(in crate::operation) suspects: Vec<(PackId, String)>,
 }
 
 impl Packs {
     /// Compares the index with what is on storage.
-    pub(super) fn survey(repository: &Repository, index: &Index) -> Result<Self, RepositoryError> {
+    pub(in crate::operation) fn survey(repository: &Repository, index: &Index) -> Result<Self, RepositoryError> {
         let listed = repository.storage().list(&Prefix::Packs)?;
         let stored: HashMap<PackId, u64> =
             listed.iter().filter_map(|object| Some((object.name.pack_id()?, object.size))).collect();
@@ -66,10 +66,10 @@ impl Packs {
 
 /// What reading packs came to.
 #[derive(Debug)]
-pub(super) struct DataRead {
-    pub(super) summary: DataSummary,
+pub(in crate::operation) struct DataRead {
+    pub(in crate::operation) summary: DataSummary,
     /// Packs that are not what they should be, and why.
-    pub(super) damaged: Vec<(PackId, String)>,
+    pub(in crate::operation) damaged: Vec<(PackId, String)>,
 }
 
 /// What reading packs came to, in numbers.
@@ -86,16 +86,26 @@ pub struct DataSummary {
 }
 
 /// Reads `percent` of the bytes of all packs, those first that were found whole longest ago.
-pub(super) fn read_data(
+pub(in crate::operation) fn read_data(
     repository: &Repository,
     packs: &Packs,
     request: &CheckRequest,
     percent: f64,
     progress: &dyn Progress,
-) -> Result<DataRead, RepositoryError> {
-    let mut verified = Verified::load(repository.cache().folder());
-    verified.retain(|pack| packs.stored.contains_key(pack));
+) -> DataRead {
+    let verified = Verified::load(repository.cache().folder());
     let chosen = choose(packs, &verified, percent);
+    read_packs(repository, packs, &chosen, request, progress)
+}
+
+/// Reads these packs byte by byte.
+pub(in crate::operation) fn read_packs(
+    repository: &Repository,
+    packs: &Packs,
+    chosen: &[(PackId, u64)],
+    request: &CheckRequest,
+    progress: &dyn Progress,
+) -> DataRead {
     let total: u64 = chosen.iter().map(|(_, size)| size).sum();
     progress.report(Event::Started { agent: "packs".to_owned() });
     let (next, done_bytes) = (AtomicUsize::new(0), AtomicU64::new(0));
@@ -133,6 +143,8 @@ pub(super) fn read_data(
     });
     progress.report(Event::Finished { agent: "packs".to_owned() });
     let (count, whole, damaged) = results.into_inner().expect("because no holder panicked");
+    let mut verified = Verified::load(repository.cache().folder());
+    verified.retain(|pack| packs.stored.contains_key(pack));
     for pack in whole {
         verified.insert(pack, request.now);
     }
@@ -148,7 +160,7 @@ pub(super) fn read_data(
     let oldest = times.min().flatten();
     let summary = DataSummary { packs: count, bytes: done_bytes.into_inner(), never, oldest };
     let damaged = damaged.into_iter().map(|(pack, error)| (pack, reason(error))).collect();
-    Ok(DataRead { summary, damaged })
+    DataRead { summary, damaged }
 }
 
 fn reason(error: RepositoryError) -> String {

@@ -3,30 +3,26 @@
 //! Everything is read anew here, after the intent was put: what the plan was made of may have changed since, and the intent
 //! may be another pruner's.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::id::{PackId, SegmentId};
 use crate::operation::mark::{Marks, mark};
-use crate::operation::prune::{PruneError, PruneRequest, has_decided};
+use crate::operation::prune::rebase::{Damage, Rebased, rebase};
+use crate::operation::prune::{Patience, PruneError, has_decided};
 use crate::progress::Progress;
 use crate::repository::Repository;
-use crate::repository::error::RepositoryError;
-use crate::repository::generation::{BaseSegment, Generation, Intent, Manifest};
+use crate::repository::generation::{Generation, Intent, Manifest};
 use crate::repository::index::Index;
-use crate::repository::index::delta::PackRecord;
 use crate::repository::liveness::OpenSession;
 use crate::repository::reader::Reader;
+use crate::repository::session::SessionMark;
 use crate::storage::Put;
 
-/// Bytes of encoded index from which a segment of the base is closed.
-const SEGMENT_SIZE: usize = 16 << 20;
-/// A segment is rewritten when this part of its packs, one in so many, does not count any more.
-const DEAD_PART: usize = 4;
-
 /// Waits until no session is under way that may have begun before the intent (P3). Returns those that it gave up on.
-pub(super) fn await_writers(
+pub(in crate::operation) fn await_writers(
     repository: &Repository,
-    request: &PruneRequest<'_>,
+    mark: &SessionMark,
+    patience: &dyn Patience,
     epoch: u64,
     progress: &dyn Progress,
 ) -> Result<Vec<OpenSession>, PruneError> {
@@ -34,13 +30,13 @@ pub(super) fn await_writers(
     loop {
         let mut waited_for = Vec::new();
         for session in repository.open_sessions()? {
-            if session.has_ended_here(&request.mark.host) {
+            if session.has_ended_here(&mark.host) {
                 repository.revoke(session.id)?;
                 continue;
             }
             let time = match now {
                 Some(time) => time,
-                None => *now.insert(repository.store_time(&request.mark, epoch)?),
+                None => *now.insert(repository.store_time(mark, epoch)?),
             };
             if session.is_silent(time) { repository.revoke(session.id)? } else { waited_for.push(session) }
         }
@@ -51,15 +47,17 @@ pub(super) fn await_writers(
         if waited_for.is_empty() || has_decided(repository, epoch)? {
             return Ok(Vec::new());
         }
-        if !request.patience.pause() {
+        if !patience.pause() {
             return Ok(waited_for);
         }
     }
 }
 
 /// What was decided, and segments of the base that nothing refers to any more.
-pub(super) struct Decided {
-    pub(super) manifest: Manifest,
+pub(in crate::operation) struct Decided {
+    pub(in crate::operation) manifest: Manifest,
+    /// Whether it is what was put here, and not what another decided first.
+    pub(in crate::operation) is_ours: bool,
     pub(super) orphans: Vec<SegmentId>,
 }
 
@@ -74,33 +72,76 @@ pub(super) fn decide(
     // P4: only now, for whoever counted on what is condemned has committed by now.
     let snapshots = repository.snapshots_of(before)?;
     PruneError::stop_at(snapshots.damaged)?;
-    let (index, damaged) = repository.index_at(before)?;
+    let (mut index, damaged) = repository.index_at(before)?;
     PruneError::stop_at(damaged)?;
     let stored = repository.stored_packs()?;
+    index.set_absent_packs_aside(&stored);
     let reader = Reader::new(repository, &index);
     let (marks, _) = mark(&reader, &snapshots.valid, progress)?;
     let condemned: HashSet<PackId> = intent.condemned.iter().copied().collect();
-    let kept = still_needed(&index, &marks, &stored, &condemned);
+    let mut kept = still_needed(&index, &marks, &stored, &condemned);
+    // Whoever finds damage deletes nothing: the next prune sees what has an intact copy by then.
+    kept.extend(&intent.distrusted);
     let mut deleted: Vec<PackId> = condemned.difference(&kept).copied().collect();
     deleted.sort();
     let gone: HashSet<PackId> = deleted.iter().copied().collect();
-    let mut distrusted = before.manifest.distrusted.clone();
-    distrusted.retain(|pack| !gone.contains(pack));
-    let (segments, ours) = rebase(repository, before, &gone, &stored)?;
+    let Rebased { segments, put } = rebase(repository, before, &gone, &stored, Damage::Stops)?;
     let mut live: Vec<_> = snapshots.valid.iter().map(|snapshot| snapshot.id).collect();
     live.sort();
+    let distrusted = distrusted(before, intent, &gone);
     let manifest = Manifest { deleted, segments, live, distrusted, previous: before.hash.clone() };
+    record(repository, number, manifest, put)
+}
+
+/// The packs that the new manifest distrusts: those of the one before and (D4) of the intent, less what goes (D6).
+fn distrusted(before: &Generation, intent: &Intent, gone: &HashSet<PackId>) -> Vec<PackId> {
+    let known = before.manifest.distrusted.iter().chain(&intent.distrusted);
+    let distrusted: BTreeSet<PackId> = known.filter(|pack| !gone.contains(*pack)).copied().collect();
+    distrusted.into_iter().collect()
+}
+
+/// Puts the manifest and its copy, or takes the one that is there; `put` are the segments that were put for ours.
+fn record(
+    repository: &Repository,
+    number: u64,
+    manifest: Manifest,
+    put: Vec<SegmentId>,
+) -> Result<Decided, PruneError> {
     // P7i: what is listed before the manifest is put cannot be of a generation after it.
     let listed = repository.base_segments()?;
-    let (manifest, candidates) = match repository.put_manifest(number, &manifest)? {
-        Put::Created => (manifest, listed),
+    let (manifest, is_ours, candidates) = match repository.put_manifest(number, &manifest)? {
+        Put::Created => (manifest, true, listed),
         // P6b: another decided first, or our own reply was lost. What is recorded holds.
-        Put::Exists => (repository.manifest(number)?.0, ours),
+        Put::Exists => {
+            let recorded = repository.manifest(number)?.0;
+            let is_ours = recorded == manifest;
+            (recorded, is_ours, put)
+        }
     };
     repository.put_manifest_copy(number, &manifest)?;
     let holding: HashSet<SegmentId> = manifest.segments.iter().map(|segment| segment.id).collect();
     let orphans = candidates.into_iter().filter(|segment| !holding.contains(segment)).collect();
-    Ok(Decided { manifest, orphans })
+    Ok(Decided { manifest, is_ours, orphans })
+}
+
+/// Decides generation `number` so that nothing is deleted, whatever its intent condemns, and what of the index is damaged is
+/// made anew from the packs themselves. Only the index, and what is trusted, changes by it.
+pub(in crate::operation) fn mend(
+    repository: &Repository,
+    number: u64,
+    intent: &Intent,
+    before: &Generation,
+) -> Result<Decided, PruneError> {
+    let snapshots = repository.snapshots_of(before)?;
+    let mut live: Vec<_> = snapshots.valid.iter().map(|snapshot| snapshot.id).collect();
+    // What cannot be read now may count again once somebody has put its bytes back.
+    live.extend(snapshots.damaged.iter().map(|cell| cell.id));
+    live.sort();
+    let stored = repository.stored_packs()?;
+    let Rebased { segments, put } = rebase(repository, before, &HashSet::new(), &stored, Damage::IsMended)?;
+    let distrusted = distrusted(before, intent, &HashSet::new());
+    let manifest = Manifest { deleted: Vec::new(), segments, live, distrusted, previous: before.hash.clone() };
+    record(repository, number, manifest, put)
 }
 
 /// The condemned packs that hold the last present, trusted copy of something in use.
@@ -131,72 +172,4 @@ fn still_needed(
         }
     }
     kept
-}
-
-/// The base of the index at the new generation (P5): that of the one before and the deltas since, less what goes. Returns
-/// its segments, and those among them that were put just now.
-fn rebase(
-    repository: &Repository,
-    before: &Generation,
-    gone: &HashSet<PackId>,
-    stored: &HashMap<PackId, u64>,
-) -> Result<(Vec<BaseSegment>, Vec<SegmentId>), RepositoryError> {
-    let counts = |pack: &PackId| !gone.contains(pack) && stored.contains_key(pack);
-    let (mut segments, mut fresh) = (Vec::new(), Segments { repository, packs: Vec::new(), size: 0, put: Vec::new() });
-    for segment in &before.manifest.segments {
-        let packs: Vec<PackId> = segment.packs.iter().filter(|pack| counts(pack)).copied().collect();
-        let records = repository.base_segment(&segment.id)?;
-        let is_mostly_dead = (records.len() - packs.len().min(records.len())) * DEAD_PART >= records.len();
-        if is_mostly_dead || records.len() < SEGMENT_PACKS_MIN {
-            let alive: HashSet<&PackId> = packs.iter().collect();
-            fresh.extend(records.into_iter().filter(|record| alive.contains(&record.id)))?;
-        } else {
-            segments.push(BaseSegment { id: segment.id, packs });
-        }
-    }
-    for delta in repository.deltas_of(before.number)? {
-        fresh.extend(delta?.into_iter().filter(|record| counts(&record.id)))?;
-    }
-    let put = fresh.finish()?;
-    let ours = put.iter().map(|segment| segment.id).collect();
-    segments.extend(put);
-    Ok((segments, ours))
-}
-
-/// A segment of fewer packs is written anew with others, so that they do not become many.
-const SEGMENT_PACKS_MIN: usize = 64;
-
-/// Segments being written.
-struct Segments<'s> {
-    repository: &'s Repository,
-    packs: Vec<PackRecord>,
-    size: usize,
-    put: Vec<BaseSegment>,
-}
-
-impl Segments<'_> {
-    fn extend(&mut self, records: impl Iterator<Item = PackRecord>) -> Result<(), RepositoryError> {
-        for record in records {
-            self.size += record.encoded_size();
-            self.packs.push(record);
-            if self.size >= SEGMENT_SIZE {
-                self.close()?;
-            }
-        }
-        Ok(())
-    }
-
-    fn close(&mut self) -> Result<(), RepositoryError> {
-        if !self.packs.is_empty() {
-            let id = self.repository.put_base_segment(&self.packs)?;
-            self.put.push(BaseSegment { id, packs: self.packs.drain(..).map(|record| record.id).collect() });
-        }
-        self.size = 0;
-        Ok(())
-    }
-
-    fn finish(mut self) -> Result<Vec<BaseSegment>, RepositoryError> {
-        self.close()?;
-        Ok(self.put)
-    }
 }

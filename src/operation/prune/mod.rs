@@ -5,6 +5,7 @@
 //! The steps P0 to P7 are those of `tests/model`. `usage` and `plan` choose, `repack` writes anew what is worth it.
 
 use std::collections::HashSet;
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,8 +29,9 @@ use crate::repository::session::{Mode, SessionMark};
 use crate::resource::escape_path;
 use crate::storage::{Put, Writers};
 
-mod decide;
+pub(super) mod decide;
 pub mod plan;
+pub(super) mod rebase;
 mod repack;
 mod sweep;
 pub mod usage;
@@ -105,7 +107,7 @@ pub enum PruneError {
 
 impl PruneError {
     /// An error if anything is damaged.
-    fn stop_at(damaged: Vec<RepositoryError>) -> Result<(), Self> {
+    fn stop_at(damaged: Vec<impl Display>) -> Result<(), Self> {
         match damaged.into_iter().next() {
             None => Ok(()),
             Some(first) => Err(Self::Damaged { what: first.to_string() }),
@@ -242,9 +244,10 @@ fn survey(
     let mut snapshots = repository.snapshots_of(generation)?;
     PruneError::stop_at(snapshots.damaged)?;
     snapshots.valid.retain(|snapshot| !forgotten.contains(&snapshot.id));
-    let (index, damaged) = repository.index_at(generation)?;
+    let (mut index, damaged) = repository.index_at(generation)?;
     PruneError::stop_at(damaged)?;
     let stored = repository.stored_packs()?;
+    index.set_absent_packs_aside(&stored);
     let (marks, reached) = mark(&Reader::new(repository, &index), &snapshots.valid, progress)?;
     let plan = plan(&usage(&index, &marks, &stored), limits);
     Ok(Survey { index, marks, reached, plan })
@@ -270,7 +273,7 @@ fn choose(
     if condemned.is_empty() && repository.delta_count(generation.number)? <= DELTAS_MAX {
         return Ok(None);
     }
-    Ok(Some(Intent { condemned }))
+    Ok(Some(Intent { condemned, distrusted: Vec::new() }))
 }
 
 /// P3 to P7 for the generation that is open; whether it was ended, or writers must be waited for.
@@ -283,16 +286,17 @@ fn end_generation(
     progress: &dyn Progress,
 ) -> Result<bool, PruneError> {
     let number = generation.number + 1;
-    let waits_for = with_room(repository, || await_writers(repository, request, number, progress))?;
+    let waits_for =
+        with_room(repository, || await_writers(repository, &request.mark, request.patience, number, progress))?;
     if !waits_for.is_empty() {
         report.waits_for = waits_for.iter().map(|session| session.writer()).collect();
         return Ok(false);
     }
     let decided = with_room(repository, || decide(repository, number, intent, generation, progress));
-    let Decided { manifest, mut orphans } = match decided {
+    let Decided { manifest, mut orphans, .. } = match decided {
         // As above.
         Err(_) if has_decided(repository, number)? => {
-            Decided { manifest: repository.manifest(number)?.0, orphans: Vec::new() }
+            Decided { manifest: repository.manifest(number)?.0, is_ours: false, orphans: Vec::new() }
         }
         decided => decided?,
     };

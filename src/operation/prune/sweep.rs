@@ -102,6 +102,8 @@ fn ended_sessions(repository: &Repository, number: u64, manifest: &Manifest) -> 
         let cell = match repository.cell(id) {
             // Another prune sweeps too.
             Err(error) if error.is_not_found() => continue,
+            // It was forgotten because nobody can read it (P0), and stays: nobody knows whose it is.
+            Err(error) if error.is_damage() && forgotten.contains(&id) => continue,
             cell => cell?,
         };
         match cell {

@@ -135,6 +135,13 @@ impl Index {
         lost
     }
 
+    /// Nobody counts any longer on packs that are not on storage at all.
+    pub fn set_absent_packs_aside(&mut self, stored: &HashMap<PackId, u64>) {
+        let absent: Vec<PackId> =
+            self.counted_packs().map(|pack| pack.id).filter(|pack| !stored.contains_key(pack)).collect();
+        self.uncounted.extend(absent);
+    }
+
     /// Writers no longer count on these packs (W3).
     pub(crate) fn forbid(&mut self, packs: &HashSet<PackId>) {
         if !packs.is_empty() {
