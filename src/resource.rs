@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::id::{PageId, SnapshotId};
+use crate::id::{PageId, RepositoryId, SnapshotId};
 
 /// One thing of the estate as it exists now: a local root, a bucket, a function, a zone.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,12 +118,24 @@ pub struct SnapshotRecord {
     /// The snapshot it replaces (`tag`, `undo`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub amends: Option<SnapshotId>,
+    /// The snapshot that this is a copy of, in another repository.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub original: Option<Original>,
     /// Program and version that made it.
     pub tool: String,
     /// What it holds, sorted by path.
     pub resources: Vec<ResourceRecord>,
     /// What the run found and stored.
     pub summary: Summary,
+}
+
+/// A snapshot in another repository.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Original {
+    /// The repository.
+    pub repository: RepositoryId,
+    /// The snapshot there.
+    pub snapshot: SnapshotId,
 }
 
 /// What a backup found and stored.

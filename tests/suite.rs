@@ -3,6 +3,7 @@
 mod badinput;
 mod cli;
 mod codec;
+mod copy;
 mod damage;
 mod forget;
 mod fuzz;

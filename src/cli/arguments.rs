@@ -10,7 +10,7 @@ use clap::{ArgAction, Parser, Subcommand};
 
 use crate::cli::color::When;
 use crate::cli::command::{
-    backup, cat, check, completions, config, diff, find, forget, init, key, log, ls, man, prune, repair, restore,
+    backup, cat, check, completions, config, copy, diff, find, forget, init, key, log, ls, man, prune, repair, restore,
     snapshots, stats, tag, undo,
 };
 use crate::cli::config::Flag;
@@ -60,6 +60,7 @@ pub(crate) enum Command {
     Undo(undo::Args),
     Check(check::Args),
     Repair(repair::Args),
+    Copy(Box<copy::Args>),
     Stats(stats::Args),
     Key(key::Args),
     Prune(prune::Args),

@@ -156,6 +156,20 @@ impl Location {
         }
     }
 
+    /// A repository as an argument names it: a folder, which may be the default's, or an address.
+    pub fn of_text(text: &str, environment: &Environment) -> Result<Self, LocationError> {
+        if text.contains("://") {
+            return Self::of_address(text);
+        }
+        let path = environment.resolve(&environment.current_folder, Path::new(text));
+        match Self::embedded(environment) {
+            Some(Self::Embedded { repository, key_file }) if repository == path => {
+                Ok(Self::Embedded { repository, key_file })
+            }
+            _ => Ok(Self::Path(path)),
+        }
+    }
+
     fn of_address(address: &str) -> Result<Self, LocationError> {
         if address.starts_with(S3Address::SCHEME) {
             return Ok(Self::S3(Box::new(address.parse()?)));

@@ -105,6 +105,7 @@ fn dispatch(command: &Command, context: &Context) -> Result<ExitStatus, Failure>
         Command::Stats(arguments) => command::stats::run(arguments, context),
         Command::Key(arguments) => command::key::run(arguments, context),
         Command::Prune(arguments) => command::prune::run(arguments, context),
+        Command::Copy(arguments) => command::copy::run(arguments, context),
         Command::Repair(arguments) => command::repair::run(arguments, context),
         Command::Tag(arguments) => command::tag::run(arguments, context),
         Command::Config(arguments) => command::config::run(arguments, context),

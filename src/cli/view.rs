@@ -119,6 +119,7 @@ mod tests {
             description: String::new(),
             parent: None,
             amends: None,
+            original: None,
             tool: String::new(),
             resources: Vec::new(),
             summary: Summary::default(),

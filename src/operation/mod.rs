@@ -7,6 +7,8 @@ pub mod amend;
 pub mod backup;
 pub mod cat;
 pub mod check;
+pub mod copy;
+mod cutting;
 pub mod diff;
 pub mod find;
 pub mod forget;

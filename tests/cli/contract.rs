@@ -2,7 +2,7 @@
 
 use super::harness::Machine;
 
-const COMMANDS: [&str; 20] = [
+const COMMANDS: [&str; 21] = [
     "init",
     "backup",
     "restore",
@@ -16,6 +16,7 @@ const COMMANDS: [&str; 20] = [
     "undo",
     "check",
     "repair",
+    "copy",
     "stats",
     "key",
     "prune",

@@ -17,6 +17,7 @@ fn record(time: &str, host: &str, series: &str, tags: &[&str]) -> SnapshotRecord
         description: String::new(),
         parent: None,
         amends: None,
+        original: None,
         tool: "test".into(),
         resources: Vec::new(),
         summary: Summary::default(),

@@ -38,6 +38,7 @@ fn snapshot(number: u64, time: Timestamp) -> Snapshot {
         description: String::new(),
         parent: None,
         amends: None,
+        original: None,
         tool: String::new(),
         resources: vec![resource("local/a", &[], Coverage::Complete)],
         summary: Summary::default(),

@@ -322,6 +322,7 @@ pub(super) fn record(resources: Vec<ResourceRecord>) -> SnapshotRecord {
         description: String::new(),
         parent: None,
         amends: None,
+        original: None,
         tool: "evil".to_owned(),
         resources,
         summary: Summary::default(),

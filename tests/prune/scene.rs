@@ -21,7 +21,8 @@ use snap::progress::{Progress, Silent};
 use snap::repository::Repository;
 use snap::repository::keyring::Opener;
 use snap::repository::session::{Mode, Session};
-use snap::source::local::{LocalRoot, resource_of};
+use snap::resource::unescape_path;
+use snap::source::local::LocalRoot;
 use snap::storage::faulty::FaultyStorage;
 use snap::storage::memory::MemoryStorage;
 use snap::storage::name::{ObjectName, Prefix};
@@ -195,7 +196,7 @@ impl Scene {
             let target = self.folder.path().join("out");
             let request = RestoreRequest {
                 target: target.clone(),
-                inside: Some(resource_of(&self.tree()).expect("a resource").path),
+                inside: unescape_path(&snapshot.record.resources[0].path),
                 include: Vec::new(),
                 exclude: Vec::new(),
                 options: TargetOptions::default(),

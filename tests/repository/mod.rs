@@ -46,6 +46,7 @@ fn record(time: jiff::Timestamp) -> SnapshotRecord {
         description: String::new(),
         parent: None,
         amends: None,
+        original: None,
         tool: "test".to_owned(),
         resources: Vec::new(),
         summary: Summary::default(),

@@ -245,6 +245,7 @@ fn record(root: PageId, totals: snap::resource::Totals) -> SnapshotRecord {
         description: String::new(),
         parent: None,
         amends: None,
+        original: None,
         tool: "simulation".to_owned(),
         resources: vec![resource],
         summary: Summary::default(),

@@ -4,27 +4,26 @@
 //! offered to whoever is free, so that both ends of a single huge file keep every processor busy. Holes are not read.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError, TrySendError, never, select, unbounded};
 
-use crate::codec::chunk::{Cut, Cutter, Window, profile_of};
+use crate::codec::chunk::{Cut, Window, profile_of};
 use crate::entry::{Content, EntryPath, Piece, Profile, Xattr};
 use crate::id::ChunkId;
 use crate::operation::backup::Context;
 use crate::operation::backup::capture::CaptureError;
 use crate::operation::backup::plan::Batch;
+use crate::operation::cutting::{Part, Spans, WINDOW_SIZE, Windows};
 use crate::operation::pages::PageWriter;
 use crate::repository::error::RepositoryError;
 use crate::repository::pack::{PackKind, count};
 use crate::repository::session::{ChunkWriter, Origin};
+use crate::source::local::LocalError;
 use crate::source::local::read::{OpenFile, Span};
 use crate::tree::list::ListBuilder;
 
-/// Files up to this size are read whole by one worker; larger ones in windows of it.
-const WINDOW_SIZE: usize = 2 << 20;
 /// How often a worker that waits for another looks whether that one failed.
 const ABANDONED_CHECK: Duration = Duration::from_millis(50);
 /// Windows that wait for a free worker.
@@ -39,15 +38,6 @@ pub(super) struct WindowJob {
 }
 
 type WindowResult = (u64, Vec<Piece>);
-
-/// A piece before it has a name.
-enum Part {
-    Chunk(Range<usize>),
-    Zeros(u64),
-}
-
-/// The bytes of a window and how they are cut.
-type CutWindow = (Vec<u8>, Vec<Part>);
 
 /// What one worker stores content with.
 pub(super) struct ContentWriter<'w> {
@@ -213,9 +203,9 @@ impl<'w> ContentWriter<'w> {
     ) -> Result<Content, CaptureError> {
         let context = self.context;
         let (results, finished) = unbounded();
-        let mut windows = WindowReader::new(file, self.spare.pop().unwrap_or_default());
+        let mut windows = Windows::new(file, self.spare.pop().unwrap_or_default());
         windows.fill()?;
-        let profile = profile_of(path.as_bytes(), &windows.bytes);
+        let profile = profile_of(path.as_bytes(), windows.bytes());
         let mut cutter = context.chunker.cutter(profile);
         let mut list = ListBuilder::new(pages, profile);
         let mut ordered = Ordered::default();
@@ -236,8 +226,8 @@ impl<'w> ContentWriter<'w> {
                 ordered.take(result, &mut list)?;
             }
         }
-        self.bytes_read += windows.bytes_read;
-        self.spare.push(std::mem::take(&mut windows.bytes));
+        self.bytes_read += windows.bytes_read();
+        self.spare.push(windows.into_buffer());
         while ordered.next < offered {
             select! {
                 recv(finished) -> result => {
@@ -300,89 +290,11 @@ impl Ordered {
     }
 }
 
-/// Reads a file window by window and cuts it.
-struct WindowReader<'f> {
-    file: &'f mut OpenFile,
-    /// What is read but not yet cut.
-    bytes: Vec<u8>,
-    /// Zeros that follow `bytes` without having been read.
-    hole: u64,
-    at_end: bool,
-    bytes_read: u64,
-}
+impl Spans for OpenFile {
+    type Error = LocalError;
 
-impl<'f> WindowReader<'f> {
-    fn new(file: &'f mut OpenFile, mut buffer: Vec<u8>) -> Self {
-        buffer.clear();
-        Self { file, bytes: buffer, hole: 0, at_end: false, bytes_read: 0 }
-    }
-
-    /// Reads until the window is full, a hole follows, or the file ends.
-    fn fill(&mut self) -> Result<(), CaptureError> {
-        self.bytes.reserve(WINDOW_SIZE.saturating_sub(self.bytes.len()));
-        while self.hole == 0 && !self.at_end && self.bytes.len() < WINDOW_SIZE {
-            let room = WINDOW_SIZE - self.bytes.len();
-            match self.file.read_into(&mut self.bytes, room)? {
-                Span::Data(length) => self.bytes_read += length as u64,
-                Span::Hole(length) => self.hole = length,
-                Span::End => self.at_end = true,
-            }
-        }
-        Ok(())
-    }
-
-    /// The next window and its parts; what is left uncut begins the next in `buffer`. `None` at the end.
-    fn next(&mut self, cutter: &mut Cutter<'_>, mut buffer: Vec<u8>) -> Result<Option<CutWindow>, CaptureError> {
-        let mut parts = Vec::new();
-        let mut start = 0;
-        loop {
-            self.fill()?;
-            let window = if self.at_end && self.hole == 0 { Window::Last } else { Window::More };
-            let rest = &self.bytes[start..];
-            let cut = match (rest.is_empty(), window) {
-                (true, Window::Last) => break,
-                (true, Window::More) => Cut::NeedMore,
-                (false, window) => cutter.next(rest, window),
-            };
-            match cut {
-                Cut::Chunk(length) => {
-                    parts.push(Part::Chunk(start..start + length));
-                    start += length;
-                }
-                Cut::Zeros(length) => {
-                    parts.push(Part::Zeros(length));
-                    start += usize::try_from(length).unwrap_or(rest.len());
-                }
-                // The rest of a hole within a run of zeros needs no looking at.
-                Cut::NeedMore if self.hole > 0 && rest.is_empty() && cutter.in_zeros() => {
-                    parts.push(Part::Zeros(std::mem::take(&mut self.hole)));
-                }
-                Cut::NeedMore if self.hole > 0 => {
-                    let zeros = self.hole.min(cutter.window_size() as u64);
-                    self.hole -= zeros;
-                    let length = self.bytes.len() + usize::try_from(zeros).unwrap_or(0);
-                    self.bytes.resize(length, 0);
-                }
-                Cut::NeedMore if start == 0 && parts.is_empty() => self.grow()?,
-                Cut::NeedMore => break,
-            }
-        }
-        if parts.is_empty() {
-            return Ok(None);
-        }
-        buffer.clear();
-        buffer.extend_from_slice(&self.bytes[start..]);
-        Ok(Some((std::mem::replace(&mut self.bytes, buffer), parts)))
-    }
-
-    /// Reads beyond a window that is too short to be cut.
-    fn grow(&mut self) -> Result<(), CaptureError> {
-        match self.file.read_into(&mut self.bytes, WINDOW_SIZE)? {
-            Span::Data(length) => self.bytes_read += length as u64,
-            Span::Hole(length) => self.hole = length,
-            Span::End => self.at_end = true,
-        }
-        Ok(())
+    fn read_into(&mut self, buffer: &mut Vec<u8>, length_max: usize) -> Result<Span, LocalError> {
+        OpenFile::read_into(self, buffer, length_max)
     }
 }
 

@@ -243,6 +243,7 @@ fn finish(
         description: label.description.clone(),
         parent,
         amends: None,
+        original: None,
         tool: tool(),
         resources,
         summary,

@@ -5,11 +5,10 @@
 
 use crossbeam_channel::{Receiver, Sender};
 
-use crate::entry::{Content, Entry, EntryPath, Metadata, Piece};
+use crate::entry::{Entry, EntryPath, Metadata};
 use crate::id::PageId;
 use crate::operation::backup::{BackupError, Context, Rereading, error_chain};
 use crate::progress::Event;
-use crate::repository::index::Index;
 use crate::repository::reader::Reader;
 use crate::resource::Gap;
 use crate::source::local::LocalRoot;
@@ -157,8 +156,8 @@ impl Planner<'_, '_> {
         self.context.rereading == Rereading::Changed
             && listed.is_unchanged(earlier)
             && metadata.link_to.as_ref() == link_to
-            && is_stored(self.context.session.index(), &earlier.content)
-            && metadata.xattrs.iter().all(|xattr| is_stored(self.context.session.index(), &xattr.value))
+            && self.context.session.index().holds(&earlier.content)
+            && metadata.xattrs.iter().all(|xattr| self.context.session.index().holds(&xattr.value))
     }
 
     /// Sends the batch on; `false` when nobody takes it.
@@ -174,18 +173,5 @@ impl Planner<'_, '_> {
         } else {
             outlets.done.send(super::capture::Captured::of_unchanged(batch)).is_ok()
         }
-    }
-}
-
-/// Whether every chunk of the content is known to be stored, so that a lost one is sent again while the file has it.
-fn is_stored(index: &Index, content: &Content) -> bool {
-    match content {
-        Content::Empty | Content::Inline(_) => true,
-        Content::Pieces { pieces, .. } => pieces.iter().all(|piece| match piece {
-            Piece::Chunk { id, .. } => index.contains(&id.0),
-            Piece::Zeros { .. } => true,
-        }),
-        // The pieces of a list are not looked up one by one, so nothing may be lost that could be one of them.
-        Content::List { root, .. } => index.is_whole() && index.contains(&root.0),
     }
 }

@@ -8,6 +8,7 @@ use std::collections::{HashMap, HashSet};
 
 use rayon::prelude::*;
 
+use crate::entry::{Content, Piece};
 use crate::id::PackId;
 use crate::repository::error::RepositoryError;
 use crate::repository::generation::Manifest;
@@ -113,6 +114,19 @@ impl Index {
         }
         let mut copies = self.segments.iter().flat_map(|segment| segment.find(id));
         copies.any(|location| !self.uncounted.contains(&location.pack) && !self.gone.contains(&location.pack))
+    }
+
+    /// Whether every chunk of the content is known to be stored, so that a lost one is sent again while somebody has it.
+    pub fn holds(&self, content: &Content) -> bool {
+        match content {
+            Content::Empty | Content::Inline(_) => true,
+            Content::Pieces { pieces, .. } => pieces.iter().all(|piece| match piece {
+                Piece::Chunk { id, .. } => self.contains(&id.0),
+                Piece::Zeros { .. } => true,
+            }),
+            // The pieces of a list are not looked up one by one, so nothing may be lost that could be one of them.
+            Content::List { root, .. } => self.is_whole() && self.contains(&root.0),
+        }
     }
 
     /// Whether every pack that is known of is named by a readable delta and is there, so that what was stored once still is.
