@@ -14,9 +14,9 @@ use crate::tree::error::TreeError;
 /// Content up to this many bytes is read as it is asked for.
 const AHEAD_FROM: u64 = 1 << 20;
 /// Threads that open frames ahead.
-const THREADS: usize = 4;
+const THREADS: usize = 8;
 /// Bytes of frames that are open ahead; well below what the reader keeps.
-const WINDOW: u64 = 6 << 20;
+const WINDOW: u64 = 8 << 20;
 /// Zeros are given out in runs of at most this.
 static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
 

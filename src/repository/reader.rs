@@ -270,7 +270,9 @@ impl<'r> Reader<'r> {
             return Ok(Some(Arc::clone(index)));
         }
         let pack = failure.and_then(RepositoryError::pack);
-        if pack.is_some_and(|pack| later.settled.contains(&pack)) {
+        // A store that does not answer has not moved anything.
+        let is_silent = failure.is_some_and(|failure| !failure.is_damage());
+        if is_silent || pack.is_some_and(|pack| later.settled.contains(&pack)) {
             return Ok(None);
         }
         match self.repository.index_since(later.index.as_deref().unwrap_or(self.index))? {

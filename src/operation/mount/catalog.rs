@@ -3,7 +3,7 @@
 //! A snapshot's name is its time and the start of its id, `2026-11-22T16-26-06Z_4ac1d2ab`: sorted by time, without a
 //! character that a shell, `rsync` or another system minds.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -163,15 +163,17 @@ impl<'a> Catalog<'a> {
     }
 }
 
-/// The groups of snapshots by the words of a grouping, each under the word's name as a folder.
-pub(super) fn groups(shelf: &Shelf, grouping: Grouping) -> BTreeMap<String, Vec<Arc<Shown>>> {
-    let mut groups: BTreeMap<String, Vec<Arc<Shown>>> = BTreeMap::new();
-    for shown in shelf.iter() {
-        for word in grouping.words(&shown.snapshot.record) {
-            groups.entry(name_of(word)).or_default().push(Arc::clone(shown));
-        }
-    }
-    groups
+/// The names of the groups that a grouping makes.
+pub(super) fn groups(shelf: &Shelf, grouping: Grouping) -> BTreeSet<String> {
+    let words: HashSet<&String> = shelf.iter().flat_map(|shown| grouping.words(&shown.snapshot.record)).collect();
+    words.into_iter().map(|word| name_of(word)).collect()
+}
+
+/// The snapshots of the group of this name, oldest first.
+pub(super) fn members(shelf: &Shelf, grouping: Grouping, name: &str) -> Vec<Arc<Shown>> {
+    let is_member =
+        |shown: &&Arc<Shown>| grouping.words(&shown.snapshot.record).iter().any(|word| name_of(word) == name);
+    shelf.iter().filter(is_member).cloned().collect()
 }
 
 /// A word as the name of a folder: slashes and control characters as `%XX`, and `%` itself; cut where it is too long.

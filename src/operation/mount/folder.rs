@@ -11,7 +11,7 @@ use crate::entry::Entry;
 use crate::operation::backup::error_chain;
 use crate::operation::mount::attributes::{Attributes, Kind};
 use crate::operation::mount::node::{Node, Place, ROOT};
-use crate::operation::mount::{Fault, FileSystem};
+use crate::operation::mount::{Fault, FileSystem, Holds, holds};
 use crate::repository::reader::Reader;
 use crate::tree::listing::{Child, Children, children};
 
@@ -29,6 +29,8 @@ pub struct Item<'i> {
     pub kind: Kind,
     /// All that `stat` says, if that was asked for; never for `.` and `..`.
     pub attributes: Option<Attributes>,
+    /// How long all of that holds.
+    pub holds: Holds,
     /// Where to go on behind it.
     pub next: u64,
 }
@@ -113,7 +115,8 @@ impl<'a, 'r> OpenFolder<'a, 'r> {
     ) -> Result<(), Fault> {
         for (at, name) in [&b"."[..], b".."].into_iter().enumerate().skip(usize::try_from(position).unwrap_or(2)) {
             let inode = if name == b"." { self.inode } else { ROOT };
-            let item = Item { name, inode, kind: Kind::Folder, attributes: None, next: at as u64 + 1 };
+            let (kind, holds) = (Kind::Folder, Holds::AMoment);
+            let item = Item { name, inode, kind, attributes: None, holds, next: at as u64 + 1 };
             if take(&item).is_break() {
                 return Ok(());
             }
@@ -144,7 +147,8 @@ fn give(
     detail: Detail,
     take: &mut dyn FnMut(&Item<'_>) -> ControlFlow<()>,
 ) -> Result<ControlFlow<()>, Fault> {
-    let item = Item { name: &named.name, inode: named.node.number(), kind: named.kind, attributes: None, next };
+    let inode = named.node.number();
+    let item = Item { name: &named.name, inode, kind: named.kind, attributes: None, holds: holds(&named.node), next };
     if detail == Detail::Names {
         return Ok(take(&item));
     }

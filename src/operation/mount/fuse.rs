@@ -317,7 +317,7 @@ impl Filesystem for Kernel {
             let mut take = |item: &Item<'_>| {
                 // Without a time to live it is no look-up: so for the dots.
                 let (attributes, holds) = match &item.attributes {
-                    Some(attributes) => (file_attributes(attributes), FOR_GOOD),
+                    Some(attributes) => (file_attributes(attributes), time_to_live(item.holds)),
                     None => (file_attributes(&bare(item)), Duration::ZERO),
                 };
                 let name = OsStr::from_bytes(item.name);

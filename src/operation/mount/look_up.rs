@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::entry::{Entry, EntryKind, EntryPath};
 use crate::id::SnapshotId;
 use crate::operation::mount::attributes::Kind;
-use crate::operation::mount::catalog::{Grouping, NAME_LENGTH_MAX, Shelf, Shown, groups};
+use crate::operation::mount::catalog::{Grouping, NAME_LENGTH_MAX, Shelf, Shown, groups, members};
 use crate::operation::mount::folder::Named;
 use crate::operation::mount::links::first_name;
 use crate::operation::mount::node::{Node, Place};
@@ -19,6 +19,8 @@ use crate::tree::error::TreeError;
 const LATEST: &str = "latest";
 /// The folder of all snapshots.
 const SNAPSHOTS: &str = "snapshots";
+/// The way to it from the folder of a group.
+const FROM_GROUP: &str = "../../snapshots/";
 
 /// What was found, with its entry if it has one.
 type Found = (Node, Option<Arc<Entry>>);
@@ -47,14 +49,13 @@ impl FileSystem<'_, '_> {
             Node::Root => Grouping::ALL.into_iter().find(|grouping| grouping.folder() == name).map(Node::Grouping),
             Node::Snapshots => snapshot(&shelf, name),
             Node::Grouping(grouping) => {
-                let is_there = groups(&shelf, *grouping).contains_key(name);
+                let is_there = !members(&shelf, *grouping, name).is_empty();
                 is_there.then(|| Node::Group(*grouping, Arc::from(name)))
             }
             Node::Group(grouping, group) => {
-                let groups = groups(&shelf, *grouping);
-                let members = groups.get(&**group)?;
+                let members = members(&shelf, *grouping, group);
                 let found = members.iter().find(|shown| shown.name == name);
-                found.or(members.last().filter(|_| name == LATEST)).map(|shown| link("../../snapshots/", shown))
+                found.or(members.last().filter(|_| name == LATEST)).map(|shown| link(FROM_GROUP, shown))
             }
             Node::Link(_) | Node::Layout(..) | Node::Entry(..) => None,
         }
@@ -62,35 +63,33 @@ impl FileSystem<'_, '_> {
 
     /// What stands in a folder above the resources, as it is now.
     pub(super) fn names(&self, folder: &Node) -> Result<Vec<Named>, Fault> {
-        let words: Vec<String> = match folder {
+        match folder {
             Node::Layout(shown, path) => return Ok(self.layout_names(shown, path)),
             Node::Link(_) | Node::Entry(..) => return Err(Fault::NotAFolder),
-            Node::Root => {
-                self.look();
-                let folders = Grouping::ALL.into_iter().map(Grouping::folder);
-                [LATEST, SNAPSHOTS].into_iter().chain(folders).map(str::to_owned).collect()
-            }
-            Node::Snapshots => {
-                self.look();
-                self.catalog.shelf().iter().map(|shown| shown.name.clone()).collect()
-            }
+            Node::Root | Node::Snapshots | Node::Grouping(_) | Node::Group(..) => self.look(),
+        }
+        let shelf = self.catalog.shelf();
+        let named: Vec<(String, Node)> = match folder {
+            Node::Snapshots => shelf.iter().map(|shown| (shown.name.clone(), top(shown))).collect(),
             Node::Grouping(grouping) => {
-                self.look();
-                groups(&self.catalog.shelf(), *grouping).into_keys().collect()
+                let group = |name: String| (name.clone(), Node::Group(*grouping, name.into()));
+                groups(&shelf, *grouping).into_iter().map(group).collect()
             }
             Node::Group(grouping, group) => {
-                self.look();
-                let mut groups = groups(&self.catalog.shelf(), *grouping);
-                let members = groups.remove(&**group).unwrap_or_default();
-                members.iter().map(|shown| shown.name.clone()).chain([LATEST.to_owned()]).collect()
+                let members = members(&shelf, *grouping, group);
+                let latest = members.last().map(|shown| (LATEST.to_owned(), link(FROM_GROUP, shown)));
+                members.iter().map(|shown| (shown.name.clone(), link(FROM_GROUP, shown))).chain(latest).collect()
+            }
+            _ => {
+                let names = [LATEST, SNAPSHOTS].into_iter().chain(Grouping::ALL.into_iter().map(Grouping::folder));
+                names.filter_map(|name| Some((name.to_owned(), self.find_above(folder, name)?))).collect()
             }
         };
-        let named = |name: String| {
-            let node = self.find_above(folder, &name)?;
+        let named = named.into_iter().map(|(name, node)| {
             let kind = if matches!(node, Node::Link(_)) { Kind::Symlink } else { Kind::Folder };
-            Some(Named { name: name.into_bytes(), node, kind, entry: None })
-        };
-        Ok(words.into_iter().filter_map(named).collect())
+            Named { name: name.into_bytes(), node, kind, entry: None }
+        });
+        Ok(named.collect())
     }
 
     fn find_in_layout(&self, shown: &Arc<Shown>, path: &[u8], name: &[u8]) -> Result<Found, Fault> {
@@ -195,12 +194,16 @@ impl FileSystem<'_, '_> {
 /// A snapshot by the name of its folder, or a link to it by its id or the start of that.
 fn snapshot(shelf: &Shelf, name: &str) -> Option<Node> {
     if let Some(shown) = shelf.iter().find(|shown| shown.name == name) {
-        return Some(Node::Layout(Arc::clone(shown), Arc::from(&b""[..])));
+        return Some(top(shown));
     }
     let is_prefix = name.len() >= PREFIX_DIGITS_MIN && name.len() <= 2 * SnapshotId::SIZE;
     let mut found = shelf.iter().filter(|shown| is_prefix && shown.snapshot.id.to_string().starts_with(name));
     let shown = found.next()?;
     found.next().is_none().then(|| link("", shown))
+}
+
+fn top(shown: &Arc<Shown>) -> Node {
+    Node::Layout(Arc::clone(shown), Arc::from(&b""[..]))
 }
 
 fn link(folders: &str, shown: &Shown) -> Node {

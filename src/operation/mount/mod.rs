@@ -13,7 +13,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use thiserror::Error;
 
-use crate::entry::{Content, Entry, EntryKind, EntryPath, Metadata, Timestamp, Xattr};
+use crate::entry::{Content, Entry, EntryKind, EntryPath, Metadata, Timestamp};
 use crate::id::ChunkId;
 use crate::operation::backup::error_chain;
 use crate::operation::mount::attributes::{Attributes, Owner};
@@ -39,6 +39,7 @@ pub mod fuse;
 mod links;
 mod look_up;
 pub mod node;
+mod xattr;
 
 /// Bytes of opened frames that the reader of a file system should keep.
 pub const READER_CACHE_SIZE: usize = 64 << 20;
@@ -46,8 +47,6 @@ pub const READER_CACHE_SIZE: usize = 64 << 20;
 const CHUNKS_SIZE: usize = 16 << 20;
 /// Bytes of entries that are kept.
 const ENTRIES_SIZE: usize = 8 << 20;
-/// Longest value of an extended attribute that systems take.
-const XATTR_SIZE_MAX: u64 = 64 << 10;
 /// Most losses that are remembered as told.
 const TOLD_MAX: usize = 10_000;
 
@@ -255,68 +254,6 @@ impl<'a, 'r> FileSystem<'a, 'r> {
         lock(&self.folders).remove(&handle);
     }
 
-    /// Names of the extended attributes, each with a zero byte behind it.
-    pub fn xattr_names(&self, inode: u64) -> Result<Vec<u8>, Fault> {
-        let mut names = Vec::new();
-        self.with_xattrs(inode, |_, xattrs| {
-            for xattr in xattrs {
-                names.extend_from_slice(&xattr.name);
-                names.push(0);
-            }
-            Ok(())
-        })?;
-        Ok(names)
-    }
-
-    /// The value of an extended attribute.
-    pub fn xattr(&self, inode: u64, name: &[u8]) -> Result<Vec<u8>, Fault> {
-        let mut value = Err(Fault::NoneSuch);
-        self.with_xattrs(inode, |layout, xattrs| {
-            if let Some(xattr) = xattrs.iter().find(|xattr| xattr.name == name) {
-                value = self.xattr_value(layout, xattr);
-            }
-            Ok(())
-        })?;
-        value
-    }
-
-    fn with_xattrs(
-        &self,
-        inode: u64,
-        work: impl FnOnce(&dyn Fn() -> Vec<u8>, &[Xattr]) -> Result<(), Fault>,
-    ) -> Result<(), Fault> {
-        let Node::Entry(place, path) = self.node(inode)? else { return Ok(()) };
-        let entry = self.entry(&place, &path)?;
-        let Metadata::Posix(posix) = &entry.metadata else { return Ok(()) };
-        work(&|| place.layout(&path), &posix.xattrs)
-    }
-
-    fn xattr_value(&self, layout: &dyn Fn() -> Vec<u8>, xattr: &Xattr) -> Result<Vec<u8>, Fault> {
-        let size = xattr.value.size();
-        if let Content::Inline(bytes) = &xattr.value {
-            return Ok(bytes.clone());
-        }
-        let lost = |why: &str| {
-            let name = String::from_utf8_lossy(&xattr.name).into_owned();
-            self.lose(layout(), format!("the attribute {name} is lost: {why}"))
-        };
-        if size > XATTR_SIZE_MAX {
-            return Err(lost("it is longer than any system takes"));
-        }
-        let mut value = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
-        for piece in crate::tree::list::PieceIter::new(self.reader, &xattr.value) {
-            match piece.map_err(|error| lost(&error_chain(&error)))? {
-                crate::entry::Piece::Zeros { length } => {
-                    value.resize(value.len() + usize::try_from(length).unwrap_or(0), 0);
-                }
-                crate::entry::Piece::Chunk { id, .. } => {
-                    value.extend_from_slice(&self.reader.chunk(&id).map_err(|error| lost(&error_chain(&error)))?);
-                }
-            }
-        }
-        Ok(value)
-    }
-
     fn node(&self, inode: u64) -> Result<Node, Fault> {
         self.table.node(inode).ok_or(Fault::Unknown)
     }
@@ -437,9 +374,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// What is in a snapshot stays, the snapshot itself may be forgotten.
 fn holds(node: &Node) -> Holds {
     match node {
-        Node::Entry(..) | Node::Layout(..) => Holds::Always,
+        Node::Entry(..) => Holds::Always,
+        Node::Layout(_, path) if !path.is_empty() => Holds::Always,
         _ => Holds::AMoment,
     }
 }
