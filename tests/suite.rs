@@ -11,6 +11,7 @@ mod hostile;
 mod kill;
 mod local;
 mod model;
+mod mount;
 mod prune;
 mod query;
 mod reader;

@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use clap::{ArgAction, Parser, Subcommand};
 
 use crate::cli::color::When;
+#[cfg(all(feature = "mount", target_os = "linux"))]
+use crate::cli::command::mount;
 use crate::cli::command::{
     backup, cat, check, completions, config, copy, diff, find, forget, init, key, log, ls, man, prune, repair, restore,
     snapshots, stats, tag, undo,
@@ -56,6 +58,8 @@ pub(crate) enum Command {
     Find(find::Args),
     Diff(diff::Args),
     Log(log::Args),
+    #[cfg(all(feature = "mount", target_os = "linux"))]
+    Mount(mount::Args),
     Forget(Box<forget::Args>),
     Undo(undo::Args),
     Check(check::Args),

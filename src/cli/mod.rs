@@ -98,6 +98,8 @@ fn dispatch(command: &Command, context: &Context) -> Result<ExitStatus, Failure>
         Command::Cat(arguments) => command::cat::run(arguments, context),
         Command::Find(arguments) => command::find::run(arguments, context),
         Command::Log(arguments) => command::log::run(arguments, context),
+        #[cfg(all(feature = "mount", target_os = "linux"))]
+        Command::Mount(arguments) => command::mount::run(arguments, context),
         Command::Diff(arguments) => command::diff::run(arguments, context),
         Command::Forget(arguments) => command::forget::run(arguments, context),
         Command::Undo(arguments) => command::undo::run(arguments, context),

@@ -4,13 +4,19 @@ use thiserror::Error;
 
 use crate::entry::{Content, Entry, EntryKind, Piece};
 use crate::operation::part::{Part, parts};
+use crate::operation::read_ahead::{ReadAhead, Stretch, Upcoming};
 use crate::repository::error::RepositoryError;
 use crate::repository::reader::Reader;
 use crate::resource::{SnapshotRecord, escape_path};
 use crate::tree::cursor::{self, Cursor};
 use crate::tree::error::TreeError;
-use crate::tree::list::PieceIter;
 
+/// Content up to this many bytes is read as it is asked for.
+const AHEAD_FROM: u64 = 1 << 20;
+/// Threads that open frames ahead.
+const THREADS: usize = 8;
+/// Bytes of frames that are open ahead; well below what the reader keeps.
+const WINDOW: u64 = 8 << 20;
 /// Zeros are given out in runs of at most this.
 static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
 
@@ -110,7 +116,8 @@ pub fn kind_word(kind: &EntryKind) -> &'static str {
     }
 }
 
-/// Gives all bytes of `content` to `take`, in order; `path` is what errors name.
+/// Gives all bytes of `content` to `take`, in order; `path` is what errors name. Of long content, what comes next is
+/// opened meanwhile.
 pub fn read_content<E: From<CatError>>(
     reader: &Reader<'_>,
     content: &Content,
@@ -120,30 +127,42 @@ pub fn read_content<E: From<CatError>>(
     if let Content::Inline(bytes) = content {
         return take(bytes);
     }
-    let mut pieces = PieceIter::new(reader, content);
-    loop {
-        let start = pieces.offset();
-        let Some(piece) = pieces.next() else { return Ok(()) };
-        let piece = piece.map_err(|source| CatError::Pieces { path: escape_path(path), offset: start, source })?;
-        match piece {
-            Piece::Chunk { id, length } => {
-                let end = start + u64::from(length);
-                let lost = |source| CatError::Lost { path: escape_path(path), start, end, source };
-                let chunk = reader.chunk(&id).map_err(lost)?;
-                if chunk.len() as u64 != u64::from(length) {
-                    let reason = format!("it has {} bytes, not {length}", chunk.len());
-                    let source = RepositoryError::Missing { kind: "chunk", id: id.to_string(), reason };
-                    return Err(lost(source).into());
-                }
-                take(&chunk)?;
+    let (threads, window) = if content.size() > AHEAD_FROM { (THREADS, WINDOW) } else { (0, 0) };
+    ReadAhead::during(reader, threads, |read_ahead| {
+        let mut pieces = Upcoming::new(reader, content);
+        while let Some(stretch) = pieces.take(window, read_ahead) {
+            give(reader, stretch, path, &mut take)?;
+        }
+        Ok(())
+    })
+}
+
+fn give<E: From<CatError>>(
+    reader: &Reader<'_>,
+    stretch: Stretch,
+    path: &[u8],
+    take: &mut impl FnMut(&[u8]) -> Result<(), E>,
+) -> Result<(), E> {
+    let Stretch { start, end, piece } = stretch;
+    let piece = piece.map_err(|source| CatError::Pieces { path: escape_path(path), offset: start, source })?;
+    match piece {
+        Piece::Chunk { id, length } => {
+            let lost = |source| CatError::Lost { path: escape_path(path), start, end, source };
+            let chunk = reader.chunk(&id).map_err(lost)?;
+            if chunk.len() as u64 != u64::from(length) {
+                let reason = format!("it has {} bytes, not {length}", chunk.len());
+                let source = RepositoryError::Missing { kind: "chunk", id: id.to_string(), reason };
+                return Err(lost(source).into());
             }
-            Piece::Zeros { mut length } => {
-                while length > 0 {
-                    let now = length.min(ZEROS.len() as u64);
-                    take(&ZEROS[..usize::try_from(now).unwrap_or(ZEROS.len())])?;
-                    length -= now;
-                }
+            take(&chunk)
+        }
+        Piece::Zeros { mut length } => {
+            while length > 0 {
+                let now = length.min(ZEROS.len() as u64);
+                take(&ZEROS[..usize::try_from(now).unwrap_or(ZEROS.len())])?;
+                length -= now;
             }
+            Ok(())
         }
     }
 }

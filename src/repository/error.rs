@@ -132,6 +132,15 @@ impl RepositoryError {
         matches!(self, Self::Storage(error) if error.kind == StorageErrorKind::NotFound)
     }
 
+    /// The pack it speaks of.
+    pub(crate) fn pack(&self) -> Option<PackId> {
+        match self {
+            Self::PackDamaged { pack, .. } => Some(*pack),
+            Self::Storage(error) => error.name.parse().ok().and_then(|name: ObjectName| name.pack_id()),
+            _ => None,
+        }
+    }
+
     /// Whether storage has no room left.
     pub fn is_full(&self) -> bool {
         matches!(self, Self::Storage(error) if error.kind == StorageErrorKind::NoSpace)

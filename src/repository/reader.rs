@@ -1,10 +1,10 @@
 //! Reading: chunks and pages by id, frames and whole packs by place, every byte proven before it is given out.
 //!
-//! A chunk that cannot be read from one pack is looked for in every other that has a copy. Frames of pages are kept
-//! in a small cache, since neighbours are read together.
+//! A chunk that cannot be read from one pack is looked for in every other that has a copy, and where that fails in the index
+//! as it is by then: a prune may have moved it. Frames are kept in a small cache, since neighbours are read together.
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 
@@ -23,8 +23,8 @@ use crate::repository::{Repository, get_at_most};
 use crate::storage::ByteRange;
 use crate::storage::name::{ObjectName, Prefix};
 
-/// Bytes of decompressed frames that are kept.
-const CACHE_SIZE_MAX: usize = 12 << 20;
+/// Bytes of decompressed frames that are kept, unless more are asked for.
+const CACHE_SIZE: usize = 12 << 20;
 /// How much of a pack's end is read at first when its trailer is wanted.
 const TAIL_SIZE: u64 = 64 * 1024;
 
@@ -157,16 +157,33 @@ pub struct Reader<'r> {
     index: &'r Index,
     frames: Mutex<FrameCache>,
     decoders: Mutex<Vec<FrameReader<'r>>>,
-    beside: OnceLock<Index>,
+    later: Mutex<Later>,
+}
+
+/// What was looked at since the reader began, because something was missed.
+#[derive(Default)]
+struct Later {
+    /// The index as it was then, where it was another.
+    index: Option<Arc<Index>>,
+    /// What is in the packs that this index does not name; looked at once.
+    beside: Option<Arc<Index>>,
+    /// Packs that fail though this index is the newest, so that each costs one look.
+    settled: HashSet<PackId>,
 }
 
 impl<'r> Reader<'r> {
     /// A reader of what `index` knows.
     pub fn new(repository: &'r Repository, index: &'r Index) -> Self {
-        Self { repository, index, frames: Mutex::default(), decoders: Mutex::default(), beside: OnceLock::new() }
+        Self::with_cache(repository, index, CACHE_SIZE)
     }
 
-    /// The index it reads by.
+    /// A reader that keeps so many bytes of decompressed frames.
+    pub fn with_cache(repository: &'r Repository, index: &'r Index, size: usize) -> Self {
+        let frames = Mutex::new(FrameCache { size_max: size, ..FrameCache::default() });
+        Self { repository, index, frames, decoders: Mutex::default(), later: Mutex::default() }
+    }
+
+    /// The index it began with.
     pub fn index(&self) -> &'r Index {
         self.index
     }
@@ -186,20 +203,44 @@ impl<'r> Reader<'r> {
         self.stored(PackKind::Pages, &id.0)
     }
 
+    /// Where a chunk is read from first; `None` where no index that was read so far names it.
+    pub fn place(&self, id: &ChunkId) -> Option<Location> {
+        let later = self.later_index();
+        later.as_deref().unwrap_or(self.index).find(&id.0).find(|location| location.header.kind == PackKind::Data)
+    }
+
+    /// Opens the frame at `location`, so that what is in it is at hand for a while. What fails here fails again, with a word,
+    /// for whoever wants it.
+    pub fn warm(&self, location: &Location) {
+        drop(self.frame(location));
+    }
+
+    /// What was missed so far may be there by now.
+    pub fn look_again(&self) {
+        self.later.lock().expect("because no holder panics").settled.clear();
+    }
+
     /// A chunk or page by the kind of pack it is in.
     pub fn stored(&self, kind: PackKind, id: &[u8; 32]) -> Result<Bytes, RepositoryError> {
-        let mut failure = match self.read_by(self.index, kind, id) {
+        let mut tried = self.later_index();
+        let mut failure = match self.read_by(tried.as_deref().unwrap_or(self.index), kind, id) {
             Ok(chunk) => return Ok(chunk),
             Err(failure) => failure,
         };
         if self.index.is_cache_damaged() {
             let reason = "the local cache of the index was damaged; the next command makes it anew".to_owned();
             return Err(RepositoryError::Missing { kind: kind.member(), id: hex::encode(id), reason });
-        } else if let Some(beside) = self.beside()? {
-            match self.read_by(beside, kind, id) {
+        }
+        if let Some(newer) = self.newer_index(tried.as_ref(), failure.as_ref())? {
+            match self.read_by(&newer, kind, id) {
                 Ok(chunk) => return Ok(chunk),
-                Err(other) => failure = failure.or(other),
+                Err(other) => failure = other.or(failure),
             }
+            tried = Some(newer);
+        }
+        match self.read_by(&*self.beside(tried.as_ref())?, kind, id) {
+            Ok(chunk) => return Ok(chunk),
+            Err(other) => failure = failure.or(other),
         }
         let reason = match failure {
             // It may be there: storage did not answer.
@@ -208,6 +249,59 @@ impl<'r> Reader<'r> {
             None => "no pack has it".to_owned(),
         };
         Err(RepositoryError::Missing { kind: kind.member(), id: hex::encode(id), reason })
+    }
+
+    fn later_index(&self) -> Option<Arc<Index>> {
+        self.later.lock().expect("because no holder panics").index.clone()
+    }
+
+    /// The index as it is now, if it is another than the one that was `tried` and failed. Readers do not register with
+    /// pruners: on a missing object they look once more and go on.
+    fn newer_index(
+        &self,
+        tried: Option<&Arc<Index>>,
+        failure: Option<&RepositoryError>,
+    ) -> Result<Option<Arc<Index>>, RepositoryError> {
+        // Held while reading, so that one thread reads the index and the others take it.
+        let mut later = self.later.lock().expect("because no holder panics");
+        if let Some(index) = &later.index
+            && !tried.is_some_and(|tried| Arc::ptr_eq(tried, index))
+        {
+            return Ok(Some(Arc::clone(index)));
+        }
+        let pack = failure.and_then(RepositoryError::pack);
+        // A store that does not answer has not moved anything.
+        let is_silent = failure.is_some_and(|failure| !failure.is_damage());
+        if is_silent || pack.is_some_and(|pack| later.settled.contains(&pack)) {
+            return Ok(None);
+        }
+        match self.repository.index_since(later.index.as_deref().unwrap_or(self.index))? {
+            Some(index) => {
+                let index = Arc::new(index);
+                *later = Later { index: Some(Arc::clone(&index)), ..Later::default() };
+                Ok(Some(index))
+            }
+            None => {
+                later.settled.extend(pack);
+                Ok(None)
+            }
+        }
+    }
+
+    /// What is in the packs that the index does not name, looked at once for each index and only when something is missed.
+    fn beside(&self, tried: Option<&Arc<Index>>) -> Result<Arc<Index>, RepositoryError> {
+        let mut later = self.later.lock().expect("because no holder panics");
+        if let Some(beside) = &later.beside {
+            return Ok(Arc::clone(beside));
+        }
+        let packs = self.repository.packs_beside(tried.map_or(self.index, |tried| tried))?;
+        let mut beside = Index::default();
+        if !packs.is_empty() {
+            beside.adopt(&packs)?;
+        }
+        let beside = Arc::new(beside);
+        later.beside = Some(Arc::clone(&beside));
+        Ok(beside)
     }
 
     /// The chunk or page by what `index` knows, or why the last place of it does not serve.
@@ -220,19 +314,6 @@ impl<'r> Reader<'r> {
             }
         }
         Err(failure)
-    }
-
-    /// What is in the packs that no delta names, looked at once and only when something is missed.
-    fn beside(&self) -> Result<Option<&Index>, RepositoryError> {
-        if self.beside.get().is_none() {
-            let packs = self.repository.packs_beside(self.index)?;
-            let mut beside = Index::default();
-            if !packs.is_empty() {
-                beside.adopt(&packs)?;
-            }
-            let _another_thread_may_have_been_first = self.beside.set(beside);
-        }
-        Ok(self.beside.get())
     }
 
     fn read_at(&self, location: &Location, id: &[u8; 32]) -> Result<Bytes, RepositoryError> {
@@ -269,6 +350,7 @@ struct FrameCache {
     frames: HashMap<(PackId, u64), FrameSlot>,
     order: VecDeque<(PackId, u64)>,
     size: usize,
+    size_max: usize,
 }
 
 impl FrameCache {
@@ -287,7 +369,7 @@ impl FrameCache {
             return;
         }
         self.size += length;
-        while self.size > CACHE_SIZE_MAX && self.order.len() > 1 {
+        while self.size > self.size_max && self.order.len() > 1 {
             let oldest = self.order.pop_front().expect("because there is more than one");
             let Some(leaving) = self.frames.remove(&oldest) else { continue };
             self.size -= match leaving.try_lock() {

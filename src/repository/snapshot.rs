@@ -2,6 +2,8 @@
 //!
 //! Which snapshot is meant by a reference is `operation::reference`'s business; what one holds is the tree's.
 
+use std::collections::HashSet;
+
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -71,6 +73,18 @@ pub struct DamagedCell {
     pub error: RepositoryError,
 }
 
+/// What changed among the snapshots since they were looked at.
+pub struct SnapshotChanges {
+    /// Snapshots that were not known, by time, then id.
+    pub new: Vec<Snapshot>,
+    /// Known ones that are forgotten.
+    pub gone: Vec<SnapshotId>,
+    /// Cells that were not known and are damaged.
+    pub damaged: Vec<DamagedCell>,
+    /// All cells that are there now, whatever they say, but for those of forgotten snapshots.
+    pub cells: HashSet<SnapshotId>,
+}
+
 impl Repository {
     /// The snapshots that count now.
     pub fn snapshots(&self) -> Result<Snapshots, RepositoryError> {
@@ -79,16 +93,30 @@ impl Repository {
 
     /// The snapshots that count at a generation (V): every commit cell that is not forgotten, and not a sleeper's.
     pub fn snapshots_of(&self, generation: &Generation) -> Result<Snapshots, RepositoryError> {
-        let forgotten: Vec<SnapshotId> =
-            self.storage.list(&Prefix::Forgets)?.iter().filter_map(|object| object.name.forget_mark_id()).collect();
-        let cells: Vec<SnapshotId> = self
-            .storage
-            .list(&Prefix::Cells)?
-            .iter()
-            .filter_map(|object| object.name.commit_cell_id())
-            .filter(|id| !forgotten.contains(id))
-            .collect();
-        let read: Vec<_> = cells.par_iter().map(|id| (*id, self.cell(*id))).collect();
+        let cells = self.unforgotten_cells()?;
+        self.read_cells(generation, cells)
+    }
+
+    /// What changed of the snapshots that count since the commit cells were the `known` ones; only new cells are read.
+    pub fn snapshots_since(&self, known: &HashSet<SnapshotId>) -> Result<SnapshotChanges, RepositoryError> {
+        let generation = self.generation(Access::Read)?;
+        let cells: HashSet<SnapshotId> = self.unforgotten_cells()?.into_iter().collect();
+        let gone = known.difference(&cells).copied().collect();
+        let unknown: Vec<SnapshotId> = cells.difference(known).copied().collect();
+        let read = self.read_cells(&generation, unknown)?;
+        Ok(SnapshotChanges { new: read.valid, gone, damaged: read.damaged, cells })
+    }
+
+    fn unforgotten_cells(&self) -> Result<Vec<SnapshotId>, RepositoryError> {
+        let marks = self.storage.list(&Prefix::Forgets)?;
+        let forgotten: HashSet<SnapshotId> = marks.iter().filter_map(|object| object.name.forget_mark_id()).collect();
+        let cells = self.storage.list(&Prefix::Cells)?;
+        let ids = cells.iter().filter_map(|object| object.name.commit_cell_id());
+        Ok(ids.filter(|id| !forgotten.contains(id)).collect())
+    }
+
+    fn read_cells(&self, generation: &Generation, cells: Vec<SnapshotId>) -> Result<Snapshots, RepositoryError> {
+        let read: Vec<_> = cells.into_par_iter().map(|id| (id, self.cell(id))).collect();
         let mut snapshots = Snapshots { valid: Vec::new(), damaged: Vec::new() };
         for (id, cell) in read {
             match cell {

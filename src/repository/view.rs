@@ -25,6 +25,15 @@ impl Repository {
         self.index_of(Access::Read).map(|(_, index, damaged)| (index, damaged))
     }
 
+    /// The index as it is now, unless `known` is just that.
+    pub(crate) fn index_since(&self, known: &Index) -> Result<Option<Index>, RepositoryError> {
+        let generation = self.generation(Access::Read)?;
+        if known.is_made_of(&self.index_names(&generation, Access::Read)?, &generation.manifest) {
+            return Ok(None);
+        }
+        self.index().map(|(index, _)| Some(index))
+    }
+
     /// All that counts of the index at a generation, for a pruner.
     pub fn index_at(&self, generation: &Generation) -> Result<(Index, Vec<RepositoryError>), RepositoryError> {
         let names = self.index_names(generation, Access::Read)?;

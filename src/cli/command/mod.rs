@@ -16,6 +16,8 @@ pub mod key;
 pub mod log;
 pub mod ls;
 pub mod man;
+#[cfg(all(feature = "mount", target_os = "linux"))]
+pub mod mount;
 pub mod prune;
 pub mod repair;
 pub mod restore;

@@ -8,6 +8,7 @@ use std::collections::{HashMap, HashSet};
 
 use rayon::prelude::*;
 
+use crate::codec::hash::digest;
 use crate::entry::{Content, Piece};
 use crate::id::PackId;
 use crate::repository::error::RepositoryError;
@@ -43,6 +44,8 @@ pub struct Index {
     distrusted: HashSet<PackId>,
     /// Packs that no writer may count on: lost, condemned or distrusted.
     uncounted: HashSet<PackId>,
+    /// Which objects and which manifest it was made of.
+    made_of: [u8; 32],
 }
 
 /// How an object's packs are had when no cached segment covers it.
@@ -83,11 +86,17 @@ impl Index {
         }
         let segments = merge_smallest(segments, cache);
         let distrusted = manifest.distrusted.iter().copied().collect();
-        let mut index = Self { gone: gone(&segments, manifest), segments, distrusted, ..Self::default() };
+        let made_of = made_of(names, manifest);
+        let mut index = Self { gone: gone(&segments, manifest), segments, distrusted, made_of, ..Self::default() };
         if !damaged.is_empty() {
             index.adopt(&source.packs_beside(&index)?)?;
         }
         Ok((index, damaged))
+    }
+
+    /// Whether it was made of these objects and this manifest.
+    pub(crate) fn is_made_of(&self, names: &[String], manifest: &Manifest) -> bool {
+        self.made_of == made_of(names, manifest)
     }
 
     /// Takes packs in whose index delta is lost; their chunks are found from now on, but writers do not count on them.
@@ -224,6 +233,14 @@ impl Index {
     pub fn chunk_count(&self) -> usize {
         self.all_segments().map(Segment::chunk_count).sum()
     }
+}
+
+/// A hash of what an index is made of. Which manifest it is, the one before it and what it deletes say.
+fn made_of(names: &[String], manifest: &Manifest) -> [u8; 32] {
+    let mut names: Vec<&str> = names.iter().map(String::as_str).collect();
+    names.sort_unstable();
+    let deleted: Vec<String> = manifest.deleted.iter().map(PackId::to_string).collect();
+    digest([names.join("\n"), deleted.join("\n"), manifest.previous.clone()].join("\n\n").as_bytes())
 }
 
 /// The packs that segments of the base name and the manifest does not.
