@@ -34,22 +34,19 @@ impl Repository {
         let read: Vec<_> =
             deltas.par_iter().chain(&segments).map(|name| self.packs_of(name.as_str()).map(drop)).collect();
         for result in read {
-            keep(&mut damaged, result)?;
+            keep_listed(&mut damaged, result)?;
         }
         for name in self.names(&Prefix::Generations, |_| true)? {
             keep(&mut damaged, self.read_document(&name).map(drop))?;
         }
         for mark in self.storage().list(&Prefix::Sessions)? {
-            keep(&mut damaged, self.read_document(&mark.name).map(drop))?;
+            keep_listed(&mut damaged, self.read_document(&mark.name).map(drop))?;
         }
         for mark in self.storage().list(&Prefix::Forgets)? {
-            keep(&mut damaged, self.read_document(&mark.name).map(drop))?;
+            keep_listed(&mut damaged, self.read_document(&mark.name).map(drop))?;
             if let Some(forgotten) = mark.name.forget_mark_id() {
-                match self.cell(forgotten) {
-                    // A prune that was cut short took the cell and not yet the mark.
-                    Err(RepositoryError::Storage(error)) if error.kind == StorageErrorKind::NotFound => {}
-                    read => keep(&mut damaged, read.map(drop))?,
-                }
+                // A prune that was cut short took the cell and not yet the mark.
+                keep_listed(&mut damaged, self.cell(forgotten).map(drop))?;
             }
         }
         Ok(damaged)
@@ -107,5 +104,13 @@ fn keep(damaged: &mut Vec<RepositoryError>, result: Result<(), RepositoryError>)
             damaged.push(error);
             Ok(())
         }
+    }
+}
+
+/// The same for what was listed: a prune may have swept it since, and what is not there any more is not damaged.
+fn keep_listed(damaged: &mut Vec<RepositoryError>, result: Result<(), RepositoryError>) -> Result<(), RepositoryError> {
+    match result {
+        Err(error) if error.is_not_found() => Ok(()),
+        result => keep(damaged, result),
     }
 }

@@ -328,7 +328,8 @@ impl<'s> Actor<'s> {
         };
         let (id, files) = &chosen;
         if self.dice.one_in(4) {
-            let ended = self.run(&["tag", id, "--add", "tagged", "--json"], &[0, 11]);
+            let tag = format!("tag{}", self.dice.next());
+            let ended = self.run(&["tag", id, "--add", &tag, "--json"], &[0, 11]);
             if ended.code == Some(0) {
                 let document: Value = serde_json::from_str(&ended.stdout).unwrap_or_default();
                 match document["tagged"][0]["new"].as_str() {

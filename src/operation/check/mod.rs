@@ -14,6 +14,7 @@ use crate::operation::reach::{Fault, Reach, Reached, Witness};
 use crate::progress::{Event, Progress};
 use crate::repository::Repository;
 use crate::repository::error::RepositoryError;
+use crate::repository::generation::Access;
 use crate::repository::index::Index;
 use crate::repository::pack::PackKind;
 use crate::repository::reader::Reader;
@@ -22,6 +23,9 @@ use crate::storage::name::Prefix;
 
 pub mod packs;
 pub mod verified;
+
+/// How often a check begins again because a prune took away what it was reading.
+const ROUNDS_MAX: usize = 8;
 
 /// What is checked.
 #[derive(Clone, Copy, Debug)]
@@ -100,9 +104,30 @@ impl CheckReport {
 }
 
 /// Checks a repository. Fails only where storage does not answer.
+///
+/// Snapshots, index and packs are not read at one moment: what a prune took away between two of them is looked for again.
 pub fn check(
     repository: &Repository,
     request: &CheckRequest,
+    progress: &dyn Progress,
+) -> Result<CheckReport, RepositoryError> {
+    let mut read = None;
+    for _ in 1..ROUNDS_MAX {
+        let before = repository.generation(Access::Read)?.number;
+        let report = look(repository, request, &mut read, progress)?;
+        let is_over = report.verdict() == Verdict::Sound || progress.interrupted();
+        if is_over || repository.generation(Access::Read)?.number == before {
+            return Ok(report);
+        }
+    }
+    look(repository, request, &mut read, progress)
+}
+
+/// Looks once; packs are read only if they were not in an earlier round.
+fn look(
+    repository: &Repository,
+    request: &CheckRequest,
+    read: &mut Option<(DataRead, Vec<(PackId, String)>)>,
     progress: &dyn Progress,
 ) -> Result<CheckReport, RepositoryError> {
     let mut report = CheckReport::default();
@@ -120,7 +145,13 @@ pub fn check(
     }
     let mut packs = Packs::survey(repository, &index)?;
     if let Depth::Data(percent) = request.depth {
-        report.data = Some(read_data(repository, &mut packs, request, percent, progress)?);
+        let (data, damaged) = match read.take() {
+            Some(earlier) => earlier,
+            None => read_data(repository, &packs, request, percent, progress)?,
+        };
+        packs.distrust(&damaged);
+        report.data = Some(data);
+        *read = Some((data, damaged));
     }
     progress.report(Event::Started { agent: "structure".to_owned() });
     let mut walked = walk(repository, &index, &packs, &snapshots.valid, progress);

@@ -50,6 +50,14 @@ impl Packs {
         Ok(Self { stored, unnamed, suspects })
     }
 
+    /// Makes suspects of packs that were read and found damaged, as far as they are still there.
+    pub(super) fn distrust(&mut self, damaged: &[(PackId, String)]) {
+        for (pack, reason) in damaged.iter().filter(|(pack, _)| self.stored.contains_key(pack)) {
+            self.suspects.retain(|(suspect, _)| suspect != pack);
+            self.suspects.push((*pack, reason.clone()));
+        }
+    }
+
     /// Bytes of all packs on storage.
     pub(super) fn bytes(&self) -> u64 {
         self.stored.values().sum()
@@ -69,14 +77,14 @@ pub struct DataRead {
     pub oldest: Option<Timestamp>,
 }
 
-/// Reads `percent` of the bytes of all packs, those first that were found whole longest ago; damaged ones become suspects.
+/// Reads `percent` of the bytes of all packs, those first that were found whole longest ago; returns what is damaged, and why.
 pub(super) fn read_data(
     repository: &Repository,
-    packs: &mut Packs,
+    packs: &Packs,
     request: &CheckRequest,
     percent: f64,
     progress: &dyn Progress,
-) -> Result<DataRead, RepositoryError> {
+) -> Result<(DataRead, Vec<(PackId, String)>), RepositoryError> {
     let mut verified = Verified::load(repository.cache().folder());
     verified.retain(|pack| packs.stored.contains_key(pack));
     let chosen = choose(packs, &verified, percent);
@@ -118,10 +126,8 @@ pub(super) fn read_data(
     for pack in whole {
         verified.insert(pack, request.now);
     }
-    for (pack, error) in damaged {
-        verified.remove(&pack);
-        packs.suspects.retain(|(suspect, _)| *suspect != pack);
-        packs.suspects.push((pack, reason(error)));
+    for (pack, _) in &damaged {
+        verified.remove(pack);
     }
     if let Err(error) = verified.store() {
         let message = format!("what was verified cannot be remembered: {error}");
@@ -130,7 +136,8 @@ pub(super) fn read_data(
     let times = packs.stored.keys().map(|pack| verified.time_of(pack));
     let never = times.clone().filter(Option::is_none).count() as u64;
     let oldest = times.min().flatten();
-    Ok(DataRead { packs: count, bytes: done_bytes.into_inner(), never, oldest })
+    let damaged = damaged.into_iter().map(|(pack, error)| (pack, reason(error))).collect();
+    Ok((DataRead { packs: count, bytes: done_bytes.into_inner(), never, oldest }, damaged))
 }
 
 fn reason(error: RepositoryError) -> String {
