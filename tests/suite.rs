@@ -25,3 +25,4 @@ mod storage;
 mod target;
 mod tidy;
 mod tree;
+mod years;

@@ -1,11 +1,12 @@
-//! A prune that another overtakes, from beginning to end, at each of its calls: it succeeds all the same.
+//! A prune, a check or a restore that a prune overtakes, from beginning to end, at each of its calls: it succeeds all the same.
 
 use std::fmt::{Display, Formatter};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use snap::operation::check::Verdict;
+use snap::id::SnapshotId;
+use snap::operation::check::{CheckRequest, Depth, Verdict, check};
 use snap::operation::prune::foretell;
 use snap::operation::prune::plan::{Limits, MaxUnused};
 use snap::progress::Silent;
@@ -61,28 +62,42 @@ impl Storage for Interrupted {
     }
 }
 
-/// A scene with something to delete and something to repack, and how to look at it through a store that interrupts.
-fn scene() -> Arc<Scene> {
+/// A scene with something to delete and something to repack, and a snapshot of these files, if any, that is yet to be forgotten.
+fn scene(going: &[u64]) -> (Arc<Scene>, Option<SnapshotId>) {
     let mut scene = Scene::new();
     let first = scene.back_up(&files(&[1, 2, 3, 4]));
     scene.back_up(&files(&[3, 4, 5]));
     scene.forget(first);
-    Arc::new(scene)
+    let going = (!going.is_empty()).then(|| scene.back_up(&files(going)));
+    scene.known.retain(|id, _| Some(*id) != going);
+    (Arc::new(scene), going)
 }
 
 /// Runs `act` on scene after scene, each time overtaken one call later, until it makes no more calls.
 fn overtake(act: impl Fn(&Arc<Scene>, Arc<dyn Storage>)) {
+    overtake_forgetting(&[], act);
+}
+
+/// The same, with a snapshot of these files forgotten just before the overtaking prune.
+fn overtake_forgetting(going: &[u64], act: impl Fn(&Arc<Scene>, Arc<dyn Storage>)) {
     let ended = Arc::new(AtomicU64::new(0));
     for at in 0.. {
-        let scene = scene();
+        let (scene, going) = scene(going);
         let (inner, other, ended_here) = (Arc::clone(&scene.storage), Arc::clone(&scene), Arc::clone(&ended));
+        let forget = move |scene: &Scene| {
+            if let Some(id) = going {
+                scene.repository.forget(id, scene.now(), "host").expect("forgotten");
+            }
+        };
         // While the first repacks, the other waits for it and decides nothing.
         let overtaking = move || {
+            forget(&other);
             let decided = other.prune().generation.is_some();
             ended_here.fetch_add(u64::from(decided), Ordering::Relaxed);
         };
         let store = Arc::new(Interrupted { inner, calls: AtomicU64::new(0), at, act: Box::new(overtaking) });
         act(&scene, Arc::clone(&store) as _);
+        forget(&scene);
         assert_eq!(scene.check().verdict(), Verdict::Sound, "overtaken at call {at}");
         scene.all_restore();
         if store.calls.load(Ordering::Relaxed) <= at {
@@ -108,4 +123,20 @@ fn what_would_come_back_is_told_though_a_prune_overtakes() {
         let told = foretell(&repository, &std::collections::HashSet::new(), limits, &Silent);
         told.unwrap_or_else(|error| panic!("{:?}: {error}", repository.storage()));
     });
+}
+
+#[test]
+fn a_check_that_a_prune_overtakes_anywhere_calls_nothing_damaged() {
+    for depth in [Depth::Structure, Depth::Data(100.0)] {
+        overtake_forgetting(&[6, 7], |scene, store| {
+            let request = CheckRequest { depth, threads: 1, now: scene.now() };
+            let report = check(&scene.through(store), &request, &Silent).expect("it is read");
+            assert_eq!(report.verdict(), Verdict::Sound, "{report:?}");
+        });
+    }
+}
+
+#[test]
+fn a_restore_that_a_prune_overtakes_anywhere_is_whole() {
+    overtake(|scene, store| scene.all_restore_by(&scene.through(store)));
 }
