@@ -224,9 +224,11 @@ impl Life {
         counts.generation_bytes = self.scene.bytes(Prefix::Generations);
         // Beside the contents: pages, frames and padding of each snapshot, and what may be unused.
         let bytes_max = (needed + snapshots * 24_000) * 112 / 100 + 200_000;
+        // Each holds something that is needed.
+        let packs_max = contents.len() as u64 + 3 * snapshots + 60;
         // A dead session leaves its mark and its cell; the deltas are those since the last generation.
         let others_max = snapshots + 2 * self.dead + 3 * 64 + 40;
-        if bytes > bytes_max || packs > 4 * snapshots + 100 || others > others_max {
+        if bytes > bytes_max || packs > packs_max || others > others_max {
             return Err(format!(
                 "{bytes} bytes in {packs} packs and {others} others for {snapshots} snapshots that need {needed}"
             ));
