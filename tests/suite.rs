@@ -10,6 +10,7 @@ mod hostile;
 mod kill;
 mod local;
 mod model;
+mod power;
 mod processes;
 mod prune;
 mod query;

@@ -2,6 +2,8 @@
 //!
 //! Reading serves itself from whichever copy or cache is whole; here all of them are read. Packs are `reader`'s.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use rayon::prelude::*;
 
@@ -36,7 +38,7 @@ impl Repository {
         for result in read {
             keep_listed(&mut damaged, result)?;
         }
-        for name in self.names(&Prefix::Generations, |_| true)? {
+        for name in self.generation_names()? {
             keep(&mut damaged, self.read_document(&name).map(drop))?;
         }
         for mark in self.storage().list(&Prefix::Sessions)? {
@@ -50,6 +52,21 @@ impl Repository {
             }
         }
         Ok(damaged)
+    }
+
+    /// All of every generation, for nothing of it is ever deleted; what is not listed is looked for by its name.
+    fn generation_names(&self) -> Result<BTreeSet<ObjectName>, RepositoryError> {
+        let mut names = BTreeSet::from_iter(self.names(&Prefix::Generations, |_| true)?);
+        let number = |name: &ObjectName| name.prune_manifest_number().or_else(|| name.prune_manifest_copy_number());
+        let decided = names.iter().filter_map(number).max().unwrap_or(0);
+        for number in 1..=decided {
+            names.extend([ObjectName::prune_intent(number), ObjectName::prune_manifest(number)]);
+            // That of the last one comes after it, or with the next prune where this one died between the two.
+            if number < decided {
+                names.insert(ObjectName::prune_manifest_copy(number));
+            }
+        }
+        Ok(names)
     }
 
     fn names(

@@ -3,7 +3,7 @@
 //! `cargo bench --bench kill -- all` strikes at every call of every command; here is a sample that fits into each run.
 
 mod scene;
-mod tree;
+pub(crate) mod tree;
 
 use scene::{Blow, DEEDS, Deed, Scene, Struck, obstacle};
 use tree::Dice;

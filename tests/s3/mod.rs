@@ -3,6 +3,7 @@
 //! The contract that every store keeps is run in `storage`, against this one too.
 
 mod behaviour;
+mod chance;
 pub(crate) mod fault;
 mod http;
 mod matrix;
