@@ -113,6 +113,10 @@ impl Crowd {
         lock(&self.running).retain(|other| *other != process);
         lock(&self.events).retain(|event| event.process != process);
         let status = child.wait().expect("it has ended");
+        // What the library that shifts clocks leaves of a process that was killed.
+        for name in ["faketime_shm", "sem.faketime_sem"] {
+            let _was_not_there = fs::remove_file(format!("/dev/shm/{name}_{}", child.id()));
+        }
         if is_spared {
             lock(&self.lengths).insert(kind.to_owned(), begun.elapsed());
         }

@@ -20,6 +20,8 @@ const WRITERS: u64 = 4;
 const PRUNERS: u64 = 2;
 /// Snapshots that pruners leave alone, so that there is always something to lose.
 const KEPT_MIN: usize = 4;
+/// Beyond so many they go faster than they come.
+const KEPT_MAX: usize = 30;
 /// Contents there are; everybody deduplicates against everybody.
 const CONTENTS: u64 = 24;
 const CLOCKS: [&str; 4] = ["-3650d", "+3650d", "-8h", "+400d"];
@@ -294,9 +296,7 @@ impl<'s> Actor<'s> {
     fn prune(mut self) {
         let mut gone: Vec<(String, Files)> = Vec::new();
         while self.storm.goes_on() {
-            for _ in 0..=self.dice.below(3) {
-                gone.extend(self.forget());
-            }
+            gone.extend(self.forget());
             if self.dice.one_in(3) && !gone.is_empty() {
                 let (id, files) = self.dice.pick(&gone).clone();
                 // 1, 3: too late. 11: held for dead.
@@ -317,30 +317,41 @@ impl<'s> Actor<'s> {
         }
     }
 
-    /// Forgets, or tags, one that still counts; it counts no more, whether this arrives or not.
-    fn forget(&mut self) -> Option<(String, Files)> {
-        let chosen = {
+    /// Forgets, or tags, some that still count; they count no more, whether this arrives or not.
+    fn forget(&mut self) -> Vec<(String, Files)> {
+        let chosen: Vec<(String, Files)> = {
             let mut known = lock(&self.storm.known);
-            let counted = known.counted();
-            let chosen = (counted.len() > KEPT_MIN).then(|| self.dice.pick(&counted).clone())?;
-            known.forgotten.insert(chosen.0.clone());
+            let mut counted = known.counted();
+            // The more there are, the more go, or looking at them all would take longer than the storm.
+            let wanted = 1 + self.dice.below(3) + counted.len().saturating_sub(KEPT_MAX) as u64;
+            let most = counted.len().saturating_sub(KEPT_MIN);
+            let take = usize::try_from(wanted).expect("it is small").min(most);
+            let chosen: Vec<_> = (0..take)
+                .map(|_| counted.swap_remove(usize::try_from(self.dice.below(counted.len() as u64)).expect("an index")))
+                .collect();
+            known.forgotten.extend(chosen.iter().map(|(id, _)| id.clone()));
             chosen
         };
-        let (id, files) = &chosen;
-        if self.dice.one_in(4) {
-            let tag = format!("tag{}", self.dice.next());
-            let ended = self.run(&["tag", id, "--add", &tag, "--json"], &[0, 11]);
-            if ended.code == Some(0) {
-                let document: Value = serde_json::from_str(&ended.stdout).unwrap_or_default();
-                match document["tagged"][0]["new"].as_str() {
-                    Some(new) => drop(lock(&self.storm.known).acknowledged.insert(new.to_owned(), files.clone())),
-                    None => self.storm.fails(format!("a tag without an id: {ended:?}")),
+        let ids = chosen.iter().map(|(id, _)| id.as_str());
+        match chosen.first() {
+            None => {}
+            Some((id, files)) if self.dice.one_in(4) => {
+                let tag = format!("tag{}", self.dice.next());
+                let ended = self.run(&["tag", id, "--add", &tag, "--json"], &[0, 11]);
+                if ended.code == Some(0) {
+                    let document: Value = serde_json::from_str(&ended.stdout).unwrap_or_default();
+                    match document["tagged"][0]["new"].as_str() {
+                        Some(new) => drop(lock(&self.storm.known).acknowledged.insert(new.to_owned(), files.clone())),
+                        None => self.storm.fails(format!("a tag without an id: {ended:?}")),
+                    }
                 }
             }
-        } else {
-            let _ended = self.run(&["forget", id, "--even-last-complete", "--yes"], &[0]);
+            Some(_) => {
+                let words = ["forget", "--even-last-complete", "--yes"].into_iter().chain(ids).collect::<Vec<_>>();
+                let _ended = self.run(&words, &[0]);
+            }
         }
-        Some(chosen)
+        chosen
     }
 
     fn look(mut self) {
