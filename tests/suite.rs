@@ -9,6 +9,7 @@ mod fuzz;
 mod hostile;
 mod kill;
 mod local;
+mod memory;
 mod model;
 mod power;
 mod processes;
