@@ -1,8 +1,8 @@
 //! The whole damage campaign: every bit of a small repository flipped, every length it can be cut to, and all that can be
 //! done to whole objects.
 //!
-//! `cargo bench --bench damage -- [cases|full] [seed]` (10,000 drawn cases if not given); ends with status 1 if a promise
-//! was broken. `tests/README.md` has the last figures.
+//! `cargo bench --bench damage -- [cases|full] [seed] [fresh|pruned|prune]` (10,000 drawn cases if not given; of a repository that
+//! was never pruned, of one that was, or with a prune after each damage); ends with status 1 if a promise was broken. `tests/README.md` has the last figures.
 #![expect(clippy::print_stdout, reason = "figures are what a campaign is for")]
 
 use std::process::ExitCode;
@@ -26,21 +26,28 @@ fn main() -> ExitCode {
     let count = arguments.first().and_then(|count| count.parse().ok()).unwrap_or(10_000);
     let is_full = arguments.first().is_some_and(|count| count == "full");
     let seed = arguments.get(1).and_then(|seed| seed.parse().ok()).unwrap_or(1);
-    let fixture = Fixture::make();
+    let what = arguments.get(2).map_or("fresh", String::as_str);
+    let fixture = if what == "fresh" { Fixture::make() } else { Fixture::make_pruned() };
+    let run = |first: u64, last: u64| {
+        let cases = (first..last).into_par_iter().map(|number| fixture.case(number));
+        if what == "prune" { fixture.run_prunes(cases) } else { fixture.run(cases) }
+    };
     fixture.inventory().iter().for_each(|line| println!("{line}"));
     let total = fixture.case_count();
     println!("{total} flips and cuts in all; seed {seed}");
     let start = Instant::now();
-    let mut tally = fixture.run(fixture.whole_object_cases().into_par_iter());
+    let whole = fixture.whole_object_cases().into_par_iter();
+    let mut tally = if what == "prune" { fixture.run_prunes(whole) } else { fixture.run(whole) };
     if is_full {
         for stretch in 0..total.div_ceil(STRETCH) {
             let first = stretch * STRETCH;
             let last = total.min(first + STRETCH);
-            tally = tally.add(fixture.run((first..last).into_par_iter().map(|number| fixture.case(number))));
+            tally = tally.add(run(first, last));
             report(&tally, start);
         }
     } else {
-        tally = tally.add(fixture.run(draw(seed, count, total).map(|number| fixture.case(number))));
+        let cases = draw(seed, count, total).map(|number| fixture.case(number));
+        tally = tally.add(if what == "prune" { fixture.run_prunes(cases) } else { fixture.run(cases) });
         report(&tally, start);
     }
     tally.examples.iter().for_each(|example| println!("{example}"));

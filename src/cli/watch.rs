@@ -202,7 +202,10 @@ impl Shared {
         loop {
             let ended = lock(&self.ended);
             let period = self.face.period().min(LOOK_PERIOD);
-            let (ended, _) = self.wake.wait_timeout(ended, period).unwrap_or_else(PoisonError::into_inner);
+            // It may have ended before this thread ran: then nobody wakes it any more.
+            let goes_on = |ended: &mut End| *ended == End::Running;
+            let waited = self.wake.wait_timeout_while(ended, period, goes_on);
+            let (ended, _) = waited.unwrap_or_else(PoisonError::into_inner);
             let elapsed = self.began.elapsed();
             if *ended == End::Ended {
                 let _ = self.block.clear();

@@ -1,14 +1,22 @@
-//! Doors for fuzzers to what reads bytes from storage and is nobody else's business.
+//! Doors for fuzzers and measurements to what reads bytes from storage and is nobody else's business.
 //!
 //! Each takes any bytes and must neither panic nor set aside more memory than the format allows; what it can tell of the
 //! result, it asserts. Nothing of the program calls these.
 
+use std::ops::Range;
+
+use crate::codec::compress::Method;
+use crate::codec::hash::digest;
 use crate::codec::key::{Keys, RootSecret};
 use crate::codec::seal::{Cipher, NonceCounter, SealKey};
-use crate::id::{RepositoryId, SessionId};
+use crate::id::{PackId, RepositoryId, SessionId};
+use crate::repository::Repository;
 use crate::repository::config::UnverifiedConfig;
-use crate::repository::index::delta::{decode_delta, encode_delta};
+use crate::repository::error::RepositoryError;
+use crate::repository::generation::BaseSegment;
+use crate::repository::index::delta::{PackRecord, decode_delta, encode_delta};
 use crate::repository::object::{DOCUMENT_SIZE_MAX, open_object, seal_object};
+use crate::repository::pack::{FrameRecord, PackDirectory, PackHeader, PackKind, count};
 use crate::repository::snapshot::parse_cell;
 use crate::storage::name::ObjectName;
 
@@ -63,3 +71,33 @@ const REPOSITORY: RepositoryId = RepositoryId([7; 16]);
 fn sealing() -> (Keys, ObjectName) {
     (Keys::derive(&RootSecret([7; 32])), ObjectName::commit_cell(&SessionId([7; 16])))
 }
+
+/// Chunks in an invented pack, and in each of its frames.
+const INVENTED_CHUNKS: (u64, usize) = (64, 8);
+
+/// Puts a base segment of packs that do not exist, of chunks whose ids are the hashes of these numbers: an index of any size
+/// without its data. Returns it as a manifest lists it.
+pub fn put_invented_base(repository: &Repository, numbers: Range<u64>) -> Result<BaseSegment, RepositoryError> {
+    let (of_pack, of_frame) = INVENTED_CHUNKS;
+    let mut packs = Vec::new();
+    for first in numbers.clone().step_by(of_pack as usize) {
+        let ids: Vec<[u8; 32]> =
+            (first..numbers.end.min(first + of_pack)).map(|number| digest(&number.to_le_bytes())).collect();
+        let lengths = vec![INVENTED_LENGTH; ids.len()];
+        let frame = |chunks: &[[u8; 32]]| FrameRecord {
+            stored_length: INVENTED_LENGTH,
+            plain_length: count(chunks.len()) * (INVENTED_LENGTH + 4) + 4,
+            chunk_count: count(chunks.len()),
+            method: Method::Zstd,
+        };
+        let directory = PackDirectory { frames: ids.chunks(of_frame).map(frame).collect(), ids, lengths };
+        let header = PackHeader { kind: PackKind::Data, cipher: Cipher::Aes256Gcm, salt: digest(&first.to_be_bytes()) };
+        let size = count(usize::try_from(directory.frames_end()).unwrap_or(usize::MAX));
+        packs.push(PackRecord { id: PackId(header.salt), size, header, directory });
+    }
+    let id = repository.put_base_segment(&packs)?;
+    Ok(BaseSegment { id, packs: packs.iter().map(|pack| pack.id).collect() })
+}
+
+/// Length of an invented chunk.
+const INVENTED_LENGTH: u32 = 120_000;

@@ -13,8 +13,8 @@ use crate::repository::error::RepositoryError;
 use crate::repository::get_at_most;
 use crate::repository::index::delta::{PackRecord, encode_delta};
 use crate::repository::object::{DOCUMENT_SIZE_MAX, OBJECT_OVERHEAD, base_name, open_object};
-use crate::storage::Put;
 use crate::storage::name::{ObjectName, Prefix};
+use crate::storage::{ByteRange, Put, StorageErrorKind};
 
 /// How often generations are listed again where one seems to be skipped.
 const LISTINGS_MAX: u32 = 4;
@@ -193,6 +193,15 @@ impl Repository {
     pub fn put_manifest_copy(&self, number: u64, manifest: &Manifest) -> Result<(), RepositoryError> {
         let _created_or_there = self.put_object(&ObjectName::prune_manifest_copy(number), &document(manifest))?;
         Ok(())
+    }
+
+    /// Puts the copy of a manifest whose prune died between the two.
+    pub fn mend_manifest_copy(&self, number: u64, manifest: &Manifest) -> Result<(), RepositoryError> {
+        let first_byte = ByteRange::From { offset: 0, length: 1 };
+        match self.storage.get(&ObjectName::prune_manifest_copy(number), first_byte) {
+            Err(error) if error.kind == StorageErrorKind::NotFound => self.put_manifest_copy(number, manifest),
+            there => Ok(there.map(drop)?),
+        }
     }
 
     /// Puts a segment of the base index; returns its name.

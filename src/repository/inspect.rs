@@ -2,6 +2,8 @@
 //!
 //! Reading serves itself from whichever copy or cache is whole; here all of them are read. Packs are `reader`'s.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use rayon::prelude::*;
 
@@ -43,26 +45,19 @@ impl Repository {
         for result in read {
             keep(&mut damaged, result)?;
         }
-        for name in self.names(&Prefix::Generations, |name| generation_of(name).is_some_and(|of| of >= number))? {
+        for name in self.generation_names(number)? {
             keep(&mut damaged, self.read_document(&name).map(drop))?;
         }
         for mark in self.storage().list(&Prefix::Sessions)? {
-            keep(
-                &mut damaged,
-                self.unless_gone(Prefix::Sessions, &mark.name, self.read_document(&mark.name).map(drop)),
-            )?;
+            let read = self.read_document(&mark.name).map(drop);
+            keep(&mut damaged, self.unless_gone(Prefix::Sessions, &mark.name, read))?;
         }
         for mark in self.storage().list(&Prefix::Forgets)? {
-            keep(
-                &mut damaged,
-                self.unless_gone(Prefix::Forgets, &mark.name, self.read_document(&mark.name).map(drop)),
-            )?;
+            let read = self.read_document(&mark.name).map(drop);
+            keep(&mut damaged, self.unless_gone(Prefix::Forgets, &mark.name, read))?;
             if let Some(forgotten) = mark.name.forget_mark_id() {
-                match self.cell(forgotten) {
-                    // A prune that was cut short took the cell and not yet the mark.
-                    Err(RepositoryError::Storage(error)) if error.kind == StorageErrorKind::NotFound => {}
-                    read => keep(&mut damaged, read.map(drop))?,
-                }
+                // A prune that was cut short took the cell and not yet the mark.
+                keep_listed(&mut damaged, self.cell(forgotten).map(drop))?;
             }
         }
         Ok(damaged)
@@ -82,6 +77,22 @@ impl Repository {
             }
             read => read,
         }
+    }
+
+    /// What says of the generation that it is decided, and of the one after it that it was begun; nothing of it is ever deleted,
+    /// so what is not listed is looked for by its name. Generations before say nothing any more.
+    fn generation_names(&self, number: u64) -> Result<BTreeSet<ObjectName>, RepositoryError> {
+        let of = |name: &ObjectName| {
+            let decided = name.prune_manifest_number().or_else(|| name.prune_manifest_copy_number());
+            decided.or_else(|| name.prune_intent_number())
+        };
+        let counts = |name: &ObjectName| of(name).is_some_and(|of| of >= number);
+        let mut names = BTreeSet::from_iter(self.names(&Prefix::Generations, counts)?);
+        if number > 0 {
+            // The copy comes after it, or with the next prune where this one died between the two.
+            names.extend([ObjectName::prune_intent(number), ObjectName::prune_manifest(number)]);
+        }
+        Ok(names)
     }
 
     fn names(
@@ -126,14 +137,6 @@ impl Repository {
         }
     }
 }
-
-/// The generation that a prune's intent, manifest or copy is of.
-fn generation_of(name: &ObjectName) -> Option<u64> {
-    let decided = name.prune_manifest_number().or_else(|| name.prune_manifest_copy_number());
-    // The intent of what is decided says nothing any more.
-    decided.or_else(|| name.prune_intent_number().map(|number| number - 1))
-}
-
 /// Keeps what is damage; a store that does not answer is none.
 fn keep(damaged: &mut Vec<RepositoryError>, result: Result<(), RepositoryError>) -> Result<(), RepositoryError> {
     match result {
@@ -143,5 +146,13 @@ fn keep(damaged: &mut Vec<RepositoryError>, result: Result<(), RepositoryError>)
             damaged.push(error);
             Ok(())
         }
+    }
+}
+
+/// The same for what was listed: a prune may have swept it since, and what is not there any more is not damaged.
+fn keep_listed(damaged: &mut Vec<RepositoryError>, result: Result<(), RepositoryError>) -> Result<(), RepositoryError> {
+    match result {
+        Err(error) if error.is_not_found() => Ok(()),
+        result => keep(damaged, result),
     }
 }

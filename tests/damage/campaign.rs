@@ -15,7 +15,7 @@ use snap::storage::Storage;
 use snap::storage::memory::MemoryStorage;
 use snap::storage::name::{ObjectName, Prefix};
 
-use super::fixture::{Fixture, ReadBack};
+use super::fixture::{Fixture, ReadBack, pruned};
 
 /// What is done to the object of an ordinal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,13 +96,43 @@ impl Fixture {
         cases
     }
 
+    /// Prunes after each of these damages: what could be read before can be read after.
+    pub(crate) fn run_prunes(&self, cases: impl ParallelIterator<Item = Damage>) -> Tally {
+        cases.map(|damage| self.suffer_by(damage, Self::judge_prune)).reduce(Tally::default, Tally::add)
+    }
+
+    /// A prune stops, or it loses nothing. *Found* are the damages at which it stops, *served* those at which it does not.
+    fn judge_prune(&self, damage: Damage) -> Tally {
+        let storage = self.damaged(damage);
+        let stops = Tally { found: 1, ..Tally::default() };
+        let shared: Arc<dyn Storage> = Arc::clone(&storage) as _;
+        let Ok(repository) = Repository::open(shared, &self.opener, None) else { return stops };
+        let repository = Arc::new(repository);
+        let before = self.readable(&repository);
+        storage.advance(std::time::Duration::from_secs(7 * 3600));
+        let outcome = pruned(&repository);
+        let after = Repository::open(storage, &self.opener, None).map(|repository| self.readable(&repository));
+        let after = after.unwrap_or_default();
+        match before.difference(&after).next() {
+            Some(lost) => {
+                Tally { wrong: 1, examples: vec![format!("{lost:?} is lost: {outcome:?}")], ..Tally::default() }
+            }
+            None if outcome.is_err() => stops,
+            None => Tally { served: 1, ..Tally::default() },
+        }
+    }
+
     /// Does damages, one by one, each to a fresh copy; on all processors.
     pub(crate) fn run(&self, cases: impl ParallelIterator<Item = Damage>) -> Tally {
         cases.map(|damage| self.suffer(damage)).reduce(Tally::default, Tally::add)
     }
 
     fn suffer(&self, damage: Damage) -> Tally {
-        let verdict = catch_unwind(AssertUnwindSafe(|| self.judge(damage)));
+        self.suffer_by(damage, Self::judge)
+    }
+
+    fn suffer_by(&self, damage: Damage, judge: fn(&Self, Damage) -> Tally) -> Tally {
+        let verdict = catch_unwind(AssertUnwindSafe(|| judge(self, damage)));
         let mut tally = verdict.unwrap_or_else(|_| Tally {
             wrong: 1,
             examples: vec!["something panicked".to_owned()],
@@ -141,11 +171,14 @@ impl Fixture {
         }
     }
 
-    /// A session mark, a forget mark and a cell may be absent by right; nothing that is left depends on them.
+    /// A session mark, a forget mark, a cell, an intent that was not decided and the last manifest's copy may be absent by right;
+    /// nothing that is left depends on them.
     fn is_deletion(&self, damage: Damage) -> bool {
         let (name, _) = &self.objects[damage.object()];
         let may_be_absent = [Prefix::Sessions, Prefix::Forgets, Prefix::Cells, Prefix::Index];
-        matches!(damage, Damage::Delete { .. }) && may_be_absent.iter().any(|prefix| prefix.covers(name))
+        let is_last = name.prune_intent_number() == Some(2) || name.prune_manifest_copy_number() == Some(1);
+        let may_be_absent = is_last || may_be_absent.iter().any(|prefix| prefix.covers(name));
+        matches!(damage, Damage::Delete { .. }) && may_be_absent
     }
 
     fn damaged(&self, damage: Damage) -> Arc<MemoryStorage> {

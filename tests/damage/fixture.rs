@@ -3,7 +3,7 @@
 //! Made by a real backup of a temporary folder into memory; what it must say is kept beside it, file contents as they
 //! were read from disk. About 70 KiB, so that every bit of it can be flipped.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -13,9 +13,12 @@ use bytes::Bytes;
 use snap::codec::key::secret::FileKey;
 use snap::entry::{Content, Entry, Piece};
 use snap::id::SnapshotId;
-use snap::operation::backup::{BackupRequest, Rereading, SnapshotLabel, backup};
+use snap::operation::backup::{BackupRequest, Rereading, SnapshotLabel, backup, session_mark};
+use snap::operation::prune::plan::{Limits, MaxUnused};
+use snap::operation::prune::{Patience, PruneError, PruneReport, PruneRequest, prune};
 use snap::progress::Silent;
 use snap::repository::Repository;
+use snap::repository::generation::Intent;
 use snap::repository::index::Index;
 use snap::repository::keyring::Opener;
 use snap::repository::reader::Reader;
@@ -24,7 +27,7 @@ use snap::resource::SnapshotRecord;
 use snap::source::local::LocalRoot;
 use snap::storage::memory::MemoryStorage;
 use snap::storage::name::{ObjectName, Prefix};
-use snap::storage::{ByteRange, Storage};
+use snap::storage::{ByteRange, Put, Storage};
 use snap::tree::cursor::Cursor;
 use snap::tree::list::PieceIter;
 
@@ -57,8 +60,32 @@ pub(crate) enum ReadBack {
 }
 
 impl Fixture {
-    /// Makes it; the bytes differ each time, as salts are random, the kinds of objects do not.
+    /// One that was never pruned.
     pub(crate) fn make() -> Self {
+        Self::make_with(|_, _| {})
+    }
+
+    /// One that was pruned, written to since, and that another prune has begun to prune: a base segment, both copies of a
+    /// manifest, an intent that is decided and one that is open, a delta of a later epoch.
+    pub(crate) fn make_pruned() -> Self {
+        Self::make_with(|repository, folder| {
+            let report = pruned(repository).expect("a prune");
+            assert!(report.swept.packs > 0 && report.generation == Some(1), "{report:?}");
+            fs::write(folder.join("diary"), text(2000)).expect("a file");
+            let id = capture(repository, folder, 4);
+            let spare = capture(repository, folder, 5);
+            repository.forget(spare, jiff::Timestamp::UNIX_EPOCH, "host").expect("a mark");
+            let older = repository.snapshots().expect("snapshots").valid;
+            let older = older.iter().find(|snapshot| snapshot.id != id).expect("there is an older one");
+            repository.forget(older.id, jiff::Timestamp::UNIX_EPOCH, "host").expect("a mark");
+            let condemned = repository.stored_packs().expect("packs").into_keys().take(1).collect();
+            let put = repository.put_intent(2, &Intent { condemned, distrusted: Vec::new() }).expect("an intent");
+            assert_eq!(put, Put::Created);
+        })
+    }
+
+    /// Makes it; the bytes differ each time, as salts are random, the kinds of objects do not.
+    fn make_with(change: impl FnOnce(&Arc<Repository>, &Path)) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let storage = Arc::new(MemoryStorage::new());
         let opener = Opener::Key(Arc::new(FileKey::generate()));
@@ -73,6 +100,7 @@ impl Fixture {
             capture(&repository, folder.path(), i64::from(day))
         });
         repository.forget(ids[0], jiff::Timestamp::UNIX_EPOCH, "host").expect("a mark");
+        change(&repository, folder.path());
         let mut fixture = Self { objects: stored(&storage), opener, snapshots: HashMap::new(), chunks: HashMap::new() };
         fixture.learn(&repository, folder.path());
         fixture
@@ -84,8 +112,8 @@ impl Fixture {
         assert!(damaged.is_empty());
         let reader = Reader::new(repository, &index);
         let snapshots = repository.snapshots().expect("snapshots").valid;
-        assert_eq!(snapshots.len(), 2);
-        let newest = snapshots.last().expect("there are two").id;
+        assert!(!snapshots.is_empty());
+        let newest = snapshots.last().expect("there is one").id;
         for snapshot in snapshots {
             let mut resources = Vec::new();
             for resource in &snapshot.record.resources {
@@ -149,6 +177,31 @@ impl Fixture {
         outcome
     }
 
+    /// Everything that can be read, by snapshot, path and place.
+    pub(crate) fn readable(&self, repository: &Repository) -> BTreeSet<(SnapshotId, Vec<u8>, usize)> {
+        let mut readable = BTreeSet::new();
+        let (Ok(snapshots), Ok((index, _))) = (repository.snapshots(), repository.whole_index()) else {
+            return readable;
+        };
+        let reader = Reader::new(repository, &index);
+        for snapshot in &snapshots.valid {
+            for entry in snapshot.record.resources.iter().flat_map(|one| Cursor::new(&reader, one.root)).flatten() {
+                let path = entry.path.as_bytes().to_vec();
+                for (at, piece) in PieceIter::new(&reader, &entry.content).flatten().enumerate() {
+                    let is_there = match piece {
+                        Piece::Chunk { id, .. } => reader.chunk(&id).is_ok(),
+                        Piece::Zeros { .. } => true,
+                    };
+                    if is_there {
+                        readable.insert((snapshot.id, path.clone(), at));
+                    }
+                }
+                readable.insert((snapshot.id, path, usize::MAX));
+            }
+        }
+        readable
+    }
+
     fn read_snapshot(&self, repository: &Repository, index: &Index, truth: &Truth) -> ReadBack {
         let reader = Reader::new(repository, index);
         let mut outcome = ReadBack::Whole;
@@ -200,6 +253,27 @@ impl Fixture {
         } else {
             ReadBack::Wrong(format!("{} is cut short", entry.path))
         }
+    }
+}
+
+/// Prunes, with everybody held for dead who does not answer at once.
+pub(crate) fn pruned(repository: &Arc<Repository>) -> Result<PruneReport, PruneError> {
+    let request = PruneRequest {
+        limits: Limits { max_unused: MaxUnused::Part(0), max_repack: None },
+        max_time: None,
+        mode: Mode::Write,
+        exclusive: false,
+        mark: session_mark("host", jiff::Timestamp::UNIX_EPOCH),
+        patience: &Hurry,
+    };
+    prune(repository, &request, &Silent)
+}
+
+struct Hurry;
+
+impl Patience for Hurry {
+    fn pause(&self) -> bool {
+        false
     }
 }
 

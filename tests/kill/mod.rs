@@ -3,8 +3,10 @@
 //! `cargo bench --bench kill -- all` strikes at every call of every command; here is a sample that fits into each run.
 
 mod scene;
+pub(crate) mod tree;
 
-use scene::{Blow, DEEDS, Deed, Dice, Scene, Struck, obstacle};
+use scene::{Blow, DEEDS, Deed, Scene, Struck, obstacle};
+use tree::Dice;
 
 const SEED: u64 = 0x5eed;
 
@@ -42,6 +44,8 @@ fn killed_at_any_call_it_loses_nothing_and_can_be_run_again() {
     let counts = DEEDS.map(|deed| match deed {
         Deed::Init | Deed::FirstBackup | Deed::NextBackup => (deed, 12),
         Deed::Check => (deed, 3),
+        Deed::Prune => (deed, 12),
+        Deed::Forget | Deed::ForgetPrune | Deed::Undo | Deed::Tag => (deed, 5),
         _ => (deed, 7),
     });
     sample(&counts, |_| Blow::Kill);
@@ -49,8 +53,16 @@ fn killed_at_any_call_it_loses_nothing_and_can_be_run_again() {
 
 #[test]
 fn a_call_that_fails_is_told_and_loses_nothing() {
-    let errors = ["EIO", "ENOSPC", "EROFS", "EMFILE"];
-    let counts = [(Deed::Init, 3), (Deed::FirstBackup, 5), (Deed::NextBackup, 5), (Deed::Restore, 5)];
+    let errors = ["EIO", "ENOSPC", "EROFS", "EMFILE", "EDQUOT", "EINTR", "EACCES"];
+    let counts = [
+        (Deed::Init, 3),
+        (Deed::FirstBackup, 5),
+        (Deed::NextBackup, 5),
+        (Deed::Restore, 5),
+        (Deed::Prune, 7),
+        (Deed::Forget, 3),
+        (Deed::Undo, 3),
+    ];
     sample(&counts, |dice| {
         let error = errors[dice.below(errors.len())];
         // A disk that is full or read-only stays so; the others pass.

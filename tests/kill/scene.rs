@@ -6,12 +6,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
+
+use super::tree::{Dice, copy, edit, photograph, populate};
 
 /// Calls that change what is stored; `openat` counts only where it creates.
 const CALLS: &str = "openat,write,pwrite64,fsync,fdatasync,rename,renameat,renameat2,linkat,symlinkat,mkdir,mkdirat,\
@@ -27,11 +28,35 @@ pub(crate) enum Deed {
     RestoreOver,
     Check,
     KeyAdd,
+    Forget,
+    Prune,
+    ForgetPrune,
+    Undo,
+    Tag,
 }
 
 /// Every deed.
-pub(crate) const DEEDS: [Deed; 7] =
-    [Deed::Init, Deed::FirstBackup, Deed::NextBackup, Deed::Restore, Deed::RestoreOver, Deed::Check, Deed::KeyAdd];
+pub(crate) const DEEDS: [Deed; 12] = [
+    Deed::Init,
+    Deed::FirstBackup,
+    Deed::NextBackup,
+    Deed::Restore,
+    Deed::RestoreOver,
+    Deed::Check,
+    Deed::KeyAdd,
+    Deed::Forget,
+    Deed::Prune,
+    Deed::ForgetPrune,
+    Deed::Undo,
+    Deed::Tag,
+];
+
+impl Deed {
+    /// Whether it works on two snapshots, of which the older one is forgotten or comes back.
+    fn is_of_two(self) -> bool {
+        matches!(self, Self::Forget | Self::Prune | Self::ForgetPrune | Self::Undo)
+    }
+}
 
 /// Which calls are counted: strace counts those of each thread apart, so the uploads, which come later than the main
 /// thread's calls of the same kind, are only met where their folders alone are looked at.
@@ -65,22 +90,6 @@ pub(crate) enum Blow {
 pub(crate) enum Struck {
     Yes,
     Missed,
-}
-
-/// Numbers from a seed (xorshift64*).
-pub(crate) struct Dice(u64);
-
-impl Dice {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
-    }
-
-    pub(crate) fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        usize::try_from(self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33).expect("31 bits") % bound
-    }
 }
 
 /// A folder as it is just before a deed.
@@ -119,10 +128,20 @@ impl Scene {
         }
         if !matches!(deed, Deed::Init | Deed::FirstBackup) {
             scene.must(&["backup", "source"]);
+            if deed.is_of_two() {
+                copy(&scene.live("source"), &scene.live("older"));
+                edit(&scene.live("source"), &mut dice);
+                scene.must(&["backup", "source"]);
+            }
+            if matches!(deed, Deed::Prune | Deed::Undo) {
+                scene.must(&["forget", "--keep-last", "1"]);
+            }
             let listed = scene.must(&["snapshots", "--json"]);
             let listed: serde_json::Value = serde_json::from_slice(&listed.stdout).expect("one document");
-            let id = listed["snapshots"][0]["id"].as_str().expect("an id");
-            scene.earlier = Some(id.to_owned());
+            let last = listed["snapshots"].as_array().and_then(|all| all.last()).expect("a snapshot");
+            let id = last["id"].as_str().expect("an id");
+            // A tag gives it another id.
+            scene.earlier = Some(if deed == Deed::Tag { "latest" } else { id }.to_owned());
             copy(&scene.live("source"), &scene.live("before"));
         }
         if matches!(deed, Deed::NextBackup | Deed::RestoreOver) {
@@ -152,7 +171,8 @@ impl Scene {
 
     fn arguments(&self) -> Vec<String> {
         let earlier = || self.reference(self.earlier.as_deref().expect("there is an earlier snapshot"));
-        let words: Vec<String> = match self.deed {
+        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+        match self.deed {
             Deed::Init => vec!["init".into()],
             Deed::FirstBackup | Deed::NextBackup => vec!["backup".into(), "source".into()],
             Deed::Restore | Deed::RestoreOver => {
@@ -160,8 +180,12 @@ impl Scene {
             }
             Deed::Check => vec!["check".into(), "--read-data".into()],
             Deed::KeyAdd => vec!["key".into(), "add".into(), "--new-key-file".into(), "second".into()],
-        };
-        words
+            Deed::Forget => words(&["forget", "--keep-last", "1"]),
+            Deed::Prune => words(&["prune", "--max-unused", "0", "--wait", "0s"]),
+            Deed::ForgetPrune => words(&["forget", "--keep-last", "1", "--prune"]),
+            Deed::Undo => words(&["undo"]),
+            Deed::Tag => words(&["tag", "latest", "--add", "kept"]),
+        }
     }
 
     fn prepare(&self, command: &mut Command, key: &str) {
@@ -307,7 +331,15 @@ impl Scene {
         }
         let repository = self.live("repository");
         let kept = (count(&repository.join("i")), data_packs(&repository.join("packs")));
-        self.expect(&self.arguments(), 0)?;
+        let again = self.run(&self.arguments());
+        // What it did before it died is not there to be undone.
+        let may_say_no = self.deed == Deed::Undo && again.status.code() == Some(1);
+        if !again.status.success() && !may_say_no {
+            return Err(format!("again: {again:?}"));
+        }
+        if self.deed != Deed::KeyAdd {
+            self.expect(&["check", "--read-data"], 0)?;
+        }
         match self.deed {
             Deed::FirstBackup | Deed::NextBackup => {
                 let named = kept.0 > count(&self.root.path().join("template/repository/i"));
@@ -321,6 +353,18 @@ impl Scene {
                 let output = self.run_with("second", &["check"]);
                 if output.status.success() { Ok(()) } else { Err(format!("with the new key: {output:?}")) }
             }
+            Deed::Undo => {
+                self.restored("latest", "before", "latest")?;
+                self.restored("latest~1", "older", "older-again")
+            }
+            Deed::Forget | Deed::ForgetPrune | Deed::Prune => {
+                self.restored("latest", "before", "latest")?;
+                match self.run(&["restore", "latest~1", "--target", "nothing"]).status.code() {
+                    Some(1) => Ok(()),
+                    _ => Err("what was forgotten still counts".to_owned()),
+                }
+            }
+            Deed::Tag => self.restored("tag:kept", "before", "latest"),
             Deed::Check | Deed::Init => Ok(()),
         }
     }
@@ -352,60 +396,4 @@ fn data_packs(folder: &Path) -> usize {
     let packs = packs.map(|entry| entry.expect("it can be read").path());
     let finished = packs.filter(|path| !path.to_string_lossy().contains(".tmp-"));
     finished.filter(|path| fs::read(path).expect("it can be read")[KIND_AT] == 1).count()
-}
-
-fn copy(source: &Path, target: &Path) {
-    let status = Command::new("cp").arg("-a").arg(source).arg(target).status().expect("cp starts");
-    assert!(status.success(), "{} cannot be copied", source.display());
-}
-
-fn noise(dice: &mut Dice, size: usize) -> Vec<u8> {
-    (0..size).map(|_| u8::try_from(dice.below(256)).expect("a byte")).collect()
-}
-
-fn populate(folder: &Path, dice: &mut Dice) {
-    fs::create_dir_all(folder.join("deep/er")).expect("created");
-    for number in 0..2 + dice.below(5) {
-        let size = [0, 100, 700, 5_000, 40_000][dice.below(5)];
-        let name = [format!("file-{number}"), format!("deep/file-{number}"), format!("deep/er/{number}.log")];
-        fs::write(folder.join(&name[dice.below(3)]), noise(dice, size)).expect("written");
-    }
-    let size = 150_000 + dice.below(300_000);
-    fs::write(folder.join("large"), noise(dice, size)).expect("written");
-    fs::hard_link(folder.join("large"), folder.join("deep/linked")).expect("linked");
-    symlink("../large", folder.join("deep/link")).expect("linked");
-    fs::set_permissions(folder.join("deep/er"), fs::Permissions::from_mode(0o750)).expect("set");
-}
-
-fn edit(folder: &Path, dice: &mut Dice) {
-    fs::write(folder.join("large"), noise(dice, 200_000)).expect("written");
-    fs::write(folder.join("deep/new"), noise(dice, 3_000)).expect("written");
-    fs::remove_file(folder.join("deep/link")).expect("removed");
-    fs::write(folder.join("deep/link"), noise(dice, 900)).expect("written");
-    fs::create_dir(folder.join("deep/inside")).expect("created");
-    fs::write(folder.join("deep/inside/file"), noise(dice, 900)).expect("written");
-}
-
-/// All that a backup keeps of a tree but its root, in a form that can be compared.
-fn photograph(root: &Path) -> BTreeMap<PathBuf, String> {
-    let mut found = BTreeMap::new();
-    let mut folders = vec![root.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).into_iter().flatten() {
-            let path = entry.expect("it can be read").path();
-            let metadata = fs::symlink_metadata(&path).expect("it is there");
-            let content = if metadata.is_dir() {
-                folders.push(path.clone());
-                String::new()
-            } else if metadata.is_symlink() {
-                fs::read_link(&path).expect("a link").display().to_string()
-            } else {
-                format!("{} {}", metadata.nlink(), blake3::hash(&fs::read(&path).expect("it can be read")))
-            };
-            let (mode, seconds, nanos) = (metadata.mode(), metadata.mtime(), metadata.mtime_nsec());
-            let relative = path.strip_prefix(root).expect("it is below").to_owned();
-            found.insert(relative, format!("{mode:o} {seconds}.{nanos} {content}"));
-        }
-    }
-    found
 }

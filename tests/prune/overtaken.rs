@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use snap::id::SnapshotId;
-use snap::operation::check::Verdict;
+use snap::operation::check::{CheckRequest, Depth, Verdict, check};
 use snap::operation::prune::foretell;
 use snap::operation::prune::plan::{Limits, MaxUnused};
 use snap::progress::Silent;
@@ -63,29 +63,43 @@ impl Storage for Interrupted {
     }
 }
 
-/// A scene with something to delete and something to repack, and how to look at it through a store that interrupts.
-fn scene() -> Arc<Scene> {
+/// A scene with something to delete and something to repack, and a snapshot of these files, if any, that is yet to be forgotten.
+fn scene(going: &[u64]) -> (Arc<Scene>, Option<SnapshotId>) {
     let mut scene = Scene::new();
     let first = scene.back_up(&files(&[1, 2, 3, 4]));
     scene.back_up(&files(&[3, 4, 5]));
     scene.forget(first);
-    Arc::new(scene)
+    let going = (!going.is_empty()).then(|| scene.back_up(&files(going)));
+    scene.known.retain(|id, _| Some(*id) != going);
+    (Arc::new(scene), going)
 }
 
 /// Runs `act` on scene after scene, each time overtaken one call later, until it makes no more calls. What it returns are
 /// snapshots that it made of what the scene shows.
 fn overtake(act: impl Fn(&Scene, Arc<dyn Storage>) -> Option<SnapshotId>) {
+    overtake_forgetting(&[], act);
+}
+
+/// The same, with a snapshot of these files forgotten just before the overtaking prune.
+fn overtake_forgetting(going: &[u64], act: impl Fn(&Scene, Arc<dyn Storage>) -> Option<SnapshotId>) {
     let ended = Arc::new(AtomicU64::new(0));
     for at in 0.. {
-        let scene = scene();
+        let (scene, going) = scene(going);
         let (inner, other, ended_here) = (Arc::clone(&scene.storage), Arc::clone(&scene), Arc::clone(&ended));
+        let forget = move |scene: &Scene| {
+            if let Some(id) = going {
+                scene.repository.forget(id, scene.now(), "host").expect("forgotten");
+            }
+        };
         // While the first is a writer, the other waits for it and decides nothing.
         let overtaking = move || {
+            forget(&other);
             let decided = other.prune().generation.is_some();
             ended_here.fetch_add(u64::from(decided), Ordering::Relaxed);
         };
         let store = Arc::new(Interrupted { inner, calls: AtomicU64::new(0), at, act: Box::new(overtaking) });
         let made = act(&scene, Arc::clone(&store) as _);
+        forget(&scene);
         let calls = store.calls.load(Ordering::Relaxed);
         drop(store);
         let mut scene = Arc::into_inner(scene).expect("nobody else has it any more");
@@ -134,9 +148,12 @@ fn a_restore_that_is_overtaken_anywhere_loses_nothing() {
 
 #[test]
 fn a_check_that_is_overtaken_anywhere_finds_all_sound() {
-    overtake(|scene, store| {
-        let report = scene.check_with(&scene.through(store));
-        assert_eq!(report.verdict(), Verdict::Sound, "{report:?}");
-        None
-    });
+    for depth in [Depth::Structure, Depth::Data(100.0)] {
+        overtake_forgetting(&[6, 7], |scene, store| {
+            let request = CheckRequest { depth, threads: 1, now: scene.now() };
+            let report = check(&scene.through(store), &request, &Silent).expect("it is read");
+            assert_eq!(report.verdict(), Verdict::Sound, "{report:?}");
+            None
+        });
+    }
 }

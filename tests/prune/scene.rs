@@ -100,6 +100,12 @@ impl Scene {
         }
     }
 
+    /// Lets so many seconds pass, by its clock and by the store's.
+    pub(crate) fn pass(&self, seconds: u64) {
+        self.time.fetch_add(seconds, Ordering::Relaxed);
+        self.storage.inner().advance(Duration::from_secs(seconds));
+    }
+
     pub(crate) fn now(&self) -> Timestamp {
         let second = self.time.fetch_add(1, Ordering::Relaxed);
         Timestamp::from_second(i64::try_from(second).expect("it is small")).expect("it is soon after the epoch")
@@ -193,27 +199,38 @@ impl Scene {
         assert!(self.known.keys().all(|id| ids.contains(id)), "a snapshot is gone: {ids:?} of {:?}", self.known.keys());
         assert_eq!(ids.len(), self.known.len(), "a snapshot that nobody made");
         for snapshot in &snapshots.valid {
-            let target = self.folder.path().join("out");
-            let request = RestoreRequest {
-                target: target.clone(),
-                inside: unescape_path(&snapshot.record.resources[0].path),
-                include: Vec::new(),
-                exclude: Vec::new(),
-                options: TargetOptions::default(),
-                deletion: Deletion::Keep,
-                mode: RestoreMode::Write,
-                threads: NonZeroUsize::MIN,
-            };
-            let report = restore(repository, &snapshot.record, &request, &Silent).expect("a restore");
-            assert_eq!(report.lost, 0, "something of {} is lost", snapshot.id);
-            let read = std::fs::read_dir(&target).expect("a folder").map(|entry| {
-                let entry = entry.expect("an entry");
-                let name = entry.file_name().into_string().expect("a plain name");
-                (name, std::fs::read(entry.path()).expect("a file"))
-            });
-            assert!(read.collect::<Files>() == self.known[&snapshot.id], "{} restores something else", snapshot.id);
-            std::fs::remove_dir_all(&target).expect("the copy goes");
+            let restored = self.restored(repository, snapshot.id).expect("it is there");
+            assert!(restored == self.known[&snapshot.id], "{} restores something else", snapshot.id);
         }
+    }
+
+    /// What a snapshot restores.
+    pub(crate) fn restored(&self, repository: &Repository, id: SnapshotId) -> Result<Files, String> {
+        let snapshots = repository.snapshots().map_err(|error| error.to_string())?.valid;
+        let snapshot = snapshots.iter().find(|one| one.id == id).ok_or_else(|| format!("{id} is gone"))?;
+        let target = self.folder.path().join("out");
+        let request = RestoreRequest {
+            target: target.clone(),
+            inside: unescape_path(&snapshot.record.resources[0].path),
+            include: Vec::new(),
+            exclude: Vec::new(),
+            options: TargetOptions::default(),
+            deletion: Deletion::Keep,
+            mode: RestoreMode::Write,
+            threads: NonZeroUsize::MIN,
+        };
+        let report = restore(repository, &snapshot.record, &request, &Silent).map_err(|error| error.to_string())?;
+        if report.lost > 0 {
+            return Err(format!("something of {id} is lost"));
+        }
+        let read = std::fs::read_dir(&target).expect("a folder").map(|entry| {
+            let entry = entry.expect("an entry");
+            let name = entry.file_name().into_string().expect("a plain name");
+            (name, std::fs::read(entry.path()).expect("a file"))
+        });
+        let files = read.collect();
+        std::fs::remove_dir_all(&target).expect("the copy goes");
+        Ok(files)
     }
 
     pub(crate) fn names(&self, prefix: Prefix) -> Vec<String> {

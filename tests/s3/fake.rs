@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
 use bytes::Bytes;
+use jiff::Timestamp;
 use snap::storage::s3::store::{S3Options, S3Storage};
 
 use super::fault::{Effect, Fault};
@@ -34,6 +35,8 @@ pub(crate) struct Kept {
     pub(crate) content: Bytes,
     /// The class that was asked for.
     pub(crate) class: Option<String>,
+    /// When it was put, by the fake's own clock: since noon of a day.
+    pub(crate) put: Duration,
 }
 
 /// How strict it is, and what it knows.
@@ -64,7 +67,7 @@ struct Shared {
     state: Mutex<State>,
     is_stopping: AtomicBool,
     stopped: (Mutex<bool>, Condvar),
-    streams: Mutex<Vec<TcpStream>>,
+    streams: Mutex<BTreeMap<SocketAddr, TcpStream>>,
 }
 
 struct State {
@@ -73,10 +76,13 @@ struct State {
     faults: Vec<Fault>,
     counts: BTreeMap<Operation, u64>,
     under_way: usize,
+    now: Duration,
     violations: Vec<String>,
 }
 
 const BUCKET: &str = "bucket";
+/// 2026-11-22T12:00:00Z.
+const NOON: Timestamp = Timestamp::constant(1_795_348_800, 0);
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -96,7 +102,7 @@ impl Fake {
             under_way_max: usize::MAX,
         };
         let (objects, faults, counts) = (BTreeMap::new(), Vec::new(), BTreeMap::new());
-        let state = State { objects, rules, faults, counts, under_way: 0, violations: Vec::new() };
+        let state = State { objects, rules, faults, counts, under_way: 0, now: Duration::ZERO, violations: Vec::new() };
         let shared = Arc::new(Shared {
             state: Mutex::new(state),
             is_stopping: AtomicBool::new(false),
@@ -151,6 +157,11 @@ impl Fake {
         lock(&self.shared.state).faults.clear();
     }
 
+    /// Lets its clock, which stands still, go on by so much.
+    pub(crate) fn advance(&self, time: Duration) {
+        lock(&self.shared.state).now += time;
+    }
+
     /// All that is kept, by key.
     pub(crate) fn objects(&self) -> BTreeMap<String, Kept> {
         lock(&self.shared.state).objects.clone()
@@ -163,8 +174,9 @@ impl Fake {
 
     /// Puts something there behind everyone's back.
     pub(crate) fn keep(&self, key: &str, content: &[u8]) {
-        let kept = Kept { content: Bytes::copy_from_slice(content), class: None };
-        lock(&self.shared.state).objects.insert(key.to_owned(), kept);
+        let mut state = lock(&self.shared.state);
+        let kept = Kept { content: Bytes::copy_from_slice(content), class: None, put: state.now };
+        state.objects.insert(key.to_owned(), kept);
     }
 
     /// Requests of one kind so far.
@@ -195,7 +207,7 @@ impl Drop for Fake {
         self.shared.stopped.1.notify_all();
         // Wakes the acceptor, which then waits for the threads of its connections.
         drop(TcpStream::connect(self.address));
-        for stream in lock(&self.shared.streams).drain(..) {
+        for stream in lock(&self.shared.streams).values() {
             let _ = stream.shutdown(Shutdown::Both);
         }
         let ended = self.acceptor.take().map(JoinHandle::join);
@@ -204,20 +216,27 @@ impl Drop for Fake {
 }
 
 fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
-    let mut threads = Vec::new();
-    for stream in listener.incoming() {
-        if shared.is_stopping.load(Ordering::SeqCst) {
-            break;
-        }
-        let Ok(stream) = stream else { continue };
-        lock(&shared.streams).push(stream.try_clone().expect("a second handle"));
+    let mut threads: Vec<JoinHandle<()>> = Vec::new();
+    while !shared.is_stopping.load(Ordering::SeqCst) {
+        let Ok((stream, peer)) = listener.accept() else { continue };
+        let (ended, open) = threads.into_iter().partition(JoinHandle::is_finished);
+        threads = open;
+        join(ended);
+        lock(&shared.streams).insert(peer, stream.try_clone().expect("a second handle"));
         // One that came between the two looks would never be closed.
         if shared.is_stopping.load(Ordering::SeqCst) {
             let _ = stream.shutdown(Shutdown::Both);
         }
         let shared = Arc::clone(shared);
-        threads.push(std::thread::spawn(move || shared.serve(stream)));
+        threads.push(std::thread::spawn(move || {
+            shared.serve(stream);
+            lock(&shared.streams).remove(&peer);
+        }));
     }
+    join(threads);
+}
+
+fn join(threads: Vec<JoinHandle<()>>) {
     for thread in threads {
         thread.join().expect("because a connection's thread does not panic");
     }
@@ -330,7 +349,8 @@ impl Shared {
             return Answer::error(400, "BadDigest", "The CRC32C you specified did not match the calculated checksum.");
         }
         let class = header(&request.headers, "x-amz-storage-class").map(str::to_owned);
-        state.objects.insert(request.key.clone(), Kept { content: request.body.clone(), class });
+        let kept = Kept { content: request.body.clone(), class, put: state.now };
+        state.objects.insert(request.key.clone(), kept);
         let answer = Answer::new(200).with("ETag", "\"etag\"");
         if rules.knows_checksums { answer.with("x-amz-checksum-crc32c", &checksum) } else { answer }
     }
@@ -387,8 +407,9 @@ fn list(request: &Request, state: &State) -> Answer {
     for (key, kept) in &page {
         let key = if escapes { super::http::escape(key) } else { (*key).clone() };
         xml.push_str(&format!(
-            "<Contents><Key>{key}</Key><LastModified>2026-11-22T12:00:00.000Z</LastModified><ETag>&quot;etag&quot;</ETag>\
+            "<Contents><Key>{key}</Key><LastModified>{}</LastModified><ETag>&quot;etag&quot;</ETag>\
              <Size>{}</Size><StorageClass>STANDARD</StorageClass></Contents>",
+            NOON + kept.put,
             kept.content.len()
         ));
     }

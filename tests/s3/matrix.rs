@@ -34,7 +34,11 @@ impl Clock for NoPause {
 
 /// A store that is asked again at once, up to a thousand times.
 pub(super) fn patient<S: Storage>(inner: S) -> RetryStorage<S> {
-    let budget = Budget { attempts_unheard_max: 1000, attempts_max: 1000, ..Budget::default() };
+    asked_again(inner, 1000)
+}
+
+fn asked_again<S: Storage>(inner: S, most: u32) -> RetryStorage<S> {
+    let budget = Budget { attempts_unheard_max: most, attempts_max: most, ..Budget::default() };
     RetryStorage::new(inner, Arc::new(NoPause), budget)
 }
 
@@ -230,6 +234,44 @@ impl Case<'_> {
     }
 }
 
+/// How often a fault strikes, and how often the caller asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Course {
+    /// It strikes once, and nobody asks again.
+    Once,
+    /// It strikes once, and the caller asks again.
+    OnceAndAgain,
+    /// It strikes two requests in a row, and the caller asks again.
+    Twice,
+    /// It never ends, and the caller gives up: whatever is answered, it is not false.
+    Always,
+}
+
+impl Course {
+    /// A store that is silent is waited for, each time.
+    fn includes(self, call: Call, effect: Effect) -> bool {
+        let is_slow = matches!(effect, Effect::Silence | Effect::StallAnswer);
+        match self {
+            Self::Once | Self::OnceAndAgain => true,
+            Self::Twice => !is_slow || matches!(call, Call::Put | Call::GetAll),
+            Self::Always => !is_slow,
+        }
+    }
+
+    fn allows(self, answer: &Result<bool, StorageError>, expected: Expected) -> bool {
+        let is_patient = self != Self::Once;
+        match (answer, expected) {
+            (Ok(right), _) if self == Self::Always => *right,
+            (Err(_), _) if self == Self::Always => true,
+            (Ok(right), Expected::Right | Expected::RightOrPassing) => *right,
+            (Ok(right), Expected::Passing) => *right && is_patient,
+            (Err(error), Expected::Passing | Expected::RightOrPassing) => error.is_transient() && !is_patient,
+            (Err(error), Expected::Lasting(kind)) => error.kind == kind && !error.is_transient(),
+            _ => false,
+        }
+    }
+}
+
 /// All cases, with what each may lead to.
 fn cases() -> Vec<(Call, Effect, u64, Expected)> {
     let refusals = REFUSALS.iter().map(|(status, code, _)| Effect::Refuse(*status, code));
@@ -247,28 +289,29 @@ fn cases() -> Vec<(Call, Effect, u64, Expected)> {
     cases
 }
 
-fn run(is_patient: bool) -> (usize, Vec<String>) {
+fn run(course: Course) -> (usize, Vec<String>) {
     let fake = Fake::start();
     fake.rule(|rules| rules.page_size = 2);
-    let cases = cases();
+    let cases: Vec<_> = cases().into_iter().filter(|(call, effect, ..)| course.includes(*call, *effect)).collect();
     let count = cases.len();
     let mut wrong = Vec::new();
     for (number, (call, effect, at, expected)) in cases.into_iter().enumerate() {
         let case = Case { fake: &fake, prefix: format!("case-{number}"), call, effect };
         case.prepare();
         let store = fake.storage(&case.prefix);
-        fake.plan(Some(call.operation()), at, effect);
-        let answer = if is_patient { case.make(&patient(store)) } else { case.make(&store) };
-        fake.recover();
-        let is_expected = match (&answer, expected) {
-            (Ok(right), Expected::Right | Expected::RightOrPassing) => *right,
-            (Ok(right), Expected::Passing) => *right && is_patient,
-            (Err(error), Expected::Passing | Expected::RightOrPassing) => error.is_transient() && !is_patient,
-            (Err(error), Expected::Lasting(kind)) => error.kind == kind && !error.is_transient(),
-            _ => false,
+        match course {
+            Course::Once | Course::OnceAndAgain => fake.plan(Some(call.operation()), at, effect),
+            Course::Twice => (at..at + 2).for_each(|at| fake.plan(Some(call.operation()), at, effect)),
+            Course::Always => fake.plan_forever(effect),
+        }
+        let answer = match course {
+            Course::Once => case.make(&store),
+            Course::OnceAndAgain | Course::Twice => case.make(&patient(store)),
+            Course::Always => case.make(&asked_again(store, 3)),
         };
-        if !is_expected || !case.is_true(&answer) {
-            wrong.push(format!("{call:?} meets {effect:?} at {at}, {expected:?} is right: {answer:?}"));
+        fake.recover();
+        if !course.allows(&answer, expected) || !case.is_true(&answer) {
+            wrong.push(format!("{call:?} meets {effect:?} at {at}, {course:?}, {expected:?} is right: {answer:?}"));
         }
     }
     assert!(fake.violations().is_empty(), "{:?}", fake.violations());
@@ -277,14 +320,28 @@ fn run(is_patient: bool) -> (usize, Vec<String>) {
 
 #[test]
 fn no_fault_makes_an_answer_false() {
-    let (count, wrong) = run(false);
-    assert!(count >= 250, "only {count} cases");
+    let (count, wrong) = run(Course::Once);
+    assert!(count >= 400, "only {count} cases");
     assert!(wrong.is_empty(), "{} of {count} cases:\n{}", wrong.len(), wrong.join("\n"));
 }
 
 #[test]
 fn what_may_pass_passes_when_it_is_asked_again() {
-    let (count, wrong) = run(true);
-    assert!(count >= 250, "only {count} cases");
+    let (count, wrong) = run(Course::OnceAndAgain);
+    assert!(count >= 400, "only {count} cases");
+    assert!(wrong.is_empty(), "{} of {count} cases:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn what_strikes_twice_passes_when_it_is_asked_again() {
+    let (count, wrong) = run(Course::Twice);
+    assert!(count >= 350, "only {count} cases");
+    assert!(wrong.is_empty(), "{} of {count} cases:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn what_never_ends_makes_no_answer_false() {
+    let (count, wrong) = run(Course::Always);
+    assert!(count >= 350, "only {count} cases");
     assert!(wrong.is_empty(), "{} of {count} cases:\n{}", wrong.len(), wrong.join("\n"));
 }

@@ -3,7 +3,8 @@
 //! The contract that every store keeps is run in `storage`, against this one too.
 
 mod behaviour;
-mod fault;
+mod chance;
+pub(crate) mod fault;
 mod http;
 mod matrix;
 mod others;

@@ -27,9 +27,6 @@ use snap::tree::store::{PageError, PageSink};
 
 use super::world::{Dice, SeededRandomness, Seen, World};
 
-/// Contents there are.
-const CONTENTS: usize = 10;
-
 /// What everybody knows of snapshots.
 #[derive(Debug, Default)]
 pub(crate) struct Knowledge {
@@ -57,6 +54,8 @@ pub(crate) struct Process {
     pub(crate) opener: Opener,
     pub(crate) dice: Dice,
     pub(crate) known: Known,
+    /// How many contents there are.
+    pub(crate) contents: usize,
 }
 
 #[derive(Debug)]
@@ -110,7 +109,7 @@ impl Process {
     /// Backs up so many times, each time from a new process if the last one died.
     pub(crate) fn write(mut self, backups: u32) -> Result<(), String> {
         for _ in 0..backups {
-            let wanted: Vec<usize> = (0..CONTENTS).filter(|_| self.dice.one_in(3)).collect();
+            let wanted: Vec<usize> = (0..self.contents).filter(|_| self.dice.one_in(3)).collect();
             let Ok(repository) = self.start() else { continue };
             // W8: revoked, it begins again; whatever else ends it, it died.
             let mut outcome = self.back_up(&repository, &wanted);

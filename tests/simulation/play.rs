@@ -20,7 +20,7 @@ use snap::storage::name::Prefix;
 use snap::tree::cursor::Cursor;
 
 use super::actors::{Known, Process, bytes_of};
-use super::world::{Dice, World};
+use super::world::{Act, Dice, Stage, World};
 
 /// What a run of simulations came to.
 #[derive(Clone, Copy, Debug, Default)]
@@ -49,10 +49,13 @@ impl Patience for Once {
 /// Plays the simulation of this seed; says what went wrong.
 pub(crate) fn play(seed: u64) -> Result<Counts, String> {
     let mut dice = Dice::new(seed);
-    let (writers, pruners, forgetters) = (2 + dice.below(4), 1 + dice.below(3), 1 + dice.below(2));
+    let (writers, pruners, forgetters) = (3 + dice.below(4), 1 + dice.below(3), 1 + dice.below(2));
     let processes = writers + pruners + forgetters;
     let faults = [0, 2, 6][dice.below(3)];
-    let world = World::new(dice.next(), processes, faults);
+    // Every sixteenth begins with a scene that dice alone would find too seldom.
+    let script = if seed.is_multiple_of(16) { script(writers, writers + pruners) } else { Vec::new() };
+    let contents = [10, 10, 24][dice.below(3)];
+    let world = World::new(dice.next(), processes, faults, script);
     let opener = Opener::Key(Arc::new(FileKey::generate()));
     let shared: Arc<dyn Storage> = Arc::new(Directly(Arc::clone(&world)));
     Repository::init(Arc::clone(&shared), &[(opener.clone(), "")], Timestamp::UNIX_EPOCH, None)
@@ -65,7 +68,7 @@ pub(crate) fn play(seed: u64) -> Result<Counts, String> {
             let (dice, rounds) = (Dice::new(dice.next()), u32::try_from(1 + dice.below(3)).expect("it is small"));
             threads.push(scope.spawn(move || {
                 let ender = Ender { world: Arc::clone(&world), number };
-                let process = Process { world, number, opener, dice, known };
+                let process = Process { world, number, opener, dice, known, contents };
                 let result = if number < writers {
                     process.write(rounds)
                 } else if number < writers + pruners {
@@ -90,8 +93,37 @@ pub(crate) fn play(seed: u64) -> Result<Counts, String> {
     world.store.advance(std::time::Duration::from_secs(7 * 3600));
     settle(&repository)?;
     judge(&repository, &known)?;
+    // What was under way all the time arrives: it must change nothing.
+    world.land();
+    judge(&repository, &known)?;
+    world.store.advance(std::time::Duration::from_secs(7 * 3600));
+    settle(&repository)?;
+    judge(&repository, &known)?;
     let generations = world.store.list(&Prefix::Generations).expect("memory lists").len() as u64;
     Ok(Counts { steps: world.steps(), snapshots: known.len() as u64, generations })
+}
+
+/// A writer's delta is under way when the writer is held for dead, and arrives after the prune has looked for deltas and before
+/// it decides; another writer begins just then, sees that delta, and commits (W3b).
+fn script(pruner: usize, forgetter: usize) -> Vec<Stage> {
+    let stage = |process: usize, act: Act, prefix: Prefix, times: u32| Stage {
+        process,
+        before: (act, prefix, times),
+        dies: false,
+        after_hours: false,
+        lands: false,
+    };
+    vec![
+        // Something to condemn.
+        stage(0, Act::Put, Prefix::Sessions, 2),
+        stage(forgetter, Act::Put, Prefix::Base, 1),
+        // The prune has chosen.
+        stage(pruner, Act::Put, Prefix::Generations, 1),
+        Stage { dies: true, ..stage(1, Act::Put, Prefix::Index, 1) },
+        Stage { after_hours: true, ..stage(pruner, Act::Put, Prefix::Generations, 1) },
+        Stage { lands: true, ..stage(2, Act::Put, Prefix::Sessions, 2) },
+        stage(pruner, Act::Put, Prefix::Sessions, 2),
+    ]
 }
 
 /// Ends the turns of a process that panics, so that the others do not wait for it.

@@ -3,6 +3,7 @@
 //! Every put, listing and delete is a point at which any other process may run. A seed decides who runs, how far the clock
 //! moves, who dies at a call, whose reply is lost, and when the put or delete of a dead process takes effect after all.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -54,6 +55,14 @@ impl Randomness for SeededRandomness {
     }
 }
 
+/// More than a writer may be silent.
+const HOURS: Duration = Duration::from_secs(7 * 3600);
+/// Calls that fail after a death by the script: more than anybody repeats.
+const DEAD_CALLS: u32 = 6;
+/// Where changes are made.
+const FOLDERS: [Prefix; 7] =
+    [Prefix::Sessions, Prefix::Packs, Prefix::Index, Prefix::Cells, Prefix::Forgets, Prefix::Generations, Prefix::Base];
+
 /// What a process that died at a call had asked for.
 #[derive(Clone, Debug)]
 enum Late {
@@ -70,10 +79,43 @@ enum Turn {
     Ended,
 }
 
+/// What a call does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Act {
+    Put,
+    List,
+    Delete,
+}
+
+/// A stretch in which one process runs alone: scenes that dice find too seldom begin with a few of them.
+#[derive(Clone, Debug)]
+pub(crate) struct Stage {
+    pub(crate) process: usize,
+    /// It ends before the process makes so many-th of these calls, or where it makes no more.
+    pub(crate) before: (Act, Prefix, u32),
+    /// Whether the process dies at that call.
+    pub(crate) dies: bool,
+    /// Whether hours have passed before it, and whoever gave no sign is held for dead.
+    pub(crate) after_hours: bool,
+    /// Whether the calls at which processes of the script died arrive before it.
+    pub(crate) lands: bool,
+}
+
 struct State {
     turns: Vec<Turn>,
+    /// The call at which each process waits.
+    calls: Vec<Option<(Act, Prefix)>>,
     dice: Dice,
-    late: Vec<Late>,
+    /// What takes effect late, and at which step.
+    late: Vec<(u64, Late)>,
+    script: VecDeque<Stage>,
+    /// Whether the process of the first stage has begun to run in it.
+    is_under_way: bool,
+    /// Whose next call is its last by the script, and those that were.
+    dying: Option<usize>,
+    held: Vec<Late>,
+    /// Calls of each process that fail yet, since it is dead.
+    silent: Vec<u32>,
     /// Calls at which processes still die or replies are lost.
     faults_left: u32,
     steps: u64,
@@ -87,11 +129,17 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) fn new(seed: u64, processes: usize, faults: u32) -> Arc<Self> {
+    pub(crate) fn new(seed: u64, processes: usize, faults: u32, script: Vec<Stage>) -> Arc<Self> {
         let state = State {
             turns: vec![Turn::Running; processes],
+            calls: vec![None; processes],
             dice: Dice::new(seed),
             late: Vec::new(),
+            script: script.into(),
+            is_under_way: false,
+            dying: None,
+            held: Vec::new(),
+            silent: vec![0; processes],
             faults_left: faults,
             steps: 0,
         };
@@ -107,18 +155,36 @@ impl World {
         self.lock().steps
     }
 
-    /// Waits until it is this process's turn to make its call; `true` if it is to die there.
-    fn wait_for_turn(&self, process: usize, is_change: bool) -> Fate {
+    /// Waits until it is this process's turn to make its call, and says what becomes of it.
+    fn wait_for_turn(&self, process: usize, act: Act, prefix: Prefix) -> Fate {
         let mut state = self.lock();
         state.turns[process] = Turn::Waiting;
+        state.calls[process] = Some((act, prefix));
         self.pass_on(&mut state);
         while state.turns[process] != Turn::Running {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         state.steps += 1;
-        if is_change && state.faults_left > 0 && state.dice.one_in(60) {
+        if act == Act::List {
+            return Fate::Goes;
+        }
+        if state.dying == Some(process) {
+            (state.dying, state.silent[process]) = (None, DEAD_CALLS);
+            return Fate::Held;
+        }
+        if state.silent[process] > 0 {
+            state.silent[process] -= 1;
+            return Fate::Nothing;
+        }
+        // What decides, and what others build on, is struck more often than the rest.
+        let seldom = if matches!(prefix, Prefix::Cells | Prefix::Index) { 8 } else { 60 };
+        if state.faults_left > 0 && state.dice.one_in(seldom) {
             state.faults_left -= 1;
-            return if state.dice.one_in(2) { Fate::LostReply } else { Fate::Death };
+            return match state.dice.below(3) {
+                0 => Fate::LostReply,
+                1 => Fate::Twice,
+                _ => Fate::Death,
+            };
         }
         Fate::Goes
     }
@@ -130,33 +196,80 @@ impl World {
         self.pass_on(&mut state);
     }
 
+    /// All that was still under way when everybody had ended arrives.
+    pub(crate) fn land(&self) {
+        let mut state = self.lock();
+        state.late.sort_by_key(|(due, _)| *due);
+        let late: Vec<Late> = state.late.drain(..).map(|(_, late)| late).collect();
+        state.held.drain(..).chain(late).for_each(|late| self.take_effect(late));
+    }
+
     /// Once nobody runs, lets something happen and chooses who does.
     fn pass_on(&self, state: &mut State) {
         if state.turns.contains(&Turn::Running) {
             return;
         }
         let waiting: Vec<usize> = (0..state.turns.len()).filter(|at| state.turns[*at] == Turn::Waiting).collect();
-        if state.dice.one_in(40) {
-            self.store.advance(Duration::from_secs(7 * 3600));
-        } else {
-            self.store.advance(Duration::from_secs(1));
+        self.store.advance(if state.dice.one_in(40) { HOURS } else { Duration::from_secs(1) });
+        let now = state.steps;
+        let (due, later) = std::mem::take(&mut state.late).into_iter().partition(|(due, _)| *due <= now);
+        state.late = later;
+        for (_, late) in due {
+            self.take_effect(late);
         }
-        if !state.late.is_empty() && (state.dice.one_in(25) || waiting.is_empty()) {
-            let at = state.dice.below(state.late.len());
-            match state.late.swap_remove(at) {
-                Late::Put(name, content) => drop(self.store.put_if_absent(&name, content)),
-                Late::Delete(name) => drop(self.store.delete(&name)),
-            }
-        }
+        let chosen = self.next_of_script(state);
         if !waiting.is_empty() {
-            let chosen = waiting[state.dice.below(waiting.len())];
+            let chosen = chosen.unwrap_or_else(|| waiting[state.dice.below(waiting.len())]);
             state.turns[chosen] = Turn::Running;
             self.changed.notify_all();
         }
     }
 
+    /// Who runs next by the script, as long as there is one.
+    fn next_of_script(&self, state: &mut State) -> Option<usize> {
+        while let Some(stage) = state.script.front_mut() {
+            let process = stage.process;
+            let is_there = state.calls[process].as_ref() == Some(&(stage.before.0, stage.before.1));
+            let has_ended = state.turns[process] == Turn::Ended;
+            if !state.is_under_way && stage.after_hours {
+                self.store.advance(HOURS);
+            }
+            if !state.is_under_way && stage.lands {
+                state.held.drain(..).for_each(|late| self.take_effect(late));
+            }
+            // The call at which it waits when its stage begins is not counted.
+            if is_there && state.is_under_way {
+                stage.before.2 -= 1;
+            }
+            if !has_ended && stage.before.2 > 0 {
+                state.is_under_way = true;
+                return Some(process);
+            }
+            let dies = stage.dies && !has_ended;
+            state.script.pop_front();
+            state.is_under_way = false;
+            if dies {
+                state.dying = Some(process);
+                return Some(process);
+            }
+        }
+        None
+    }
+
+    fn take_effect(&self, late: Late) {
+        match late {
+            Late::Put(name, content) => drop(self.store.put_if_absent(&name, content)),
+            Late::Delete(name) => drop(self.store.delete(&name)),
+        }
+    }
+
+    /// Soon, long afterwards, or when everybody has ended.
     fn take_effect_later(&self, late: Late) {
-        self.lock().late.push(late);
+        let mut state = self.lock();
+        let delay = [20, 400, usize::MAX][state.dice.below(3)];
+        let delay = if delay == usize::MAX { u64::MAX / 2 } else { state.dice.below(delay) as u64 };
+        let due = state.steps + delay;
+        state.late.push((due, late));
     }
 }
 
@@ -164,8 +277,14 @@ enum Fate {
     Goes,
     /// Performed, and nobody is told.
     LostReply,
+    /// Performed, and once more at any later time: an earlier attempt that was given up on arrives after all.
+    Twice,
     /// Nobody is told, and it may be performed at any later time.
     Death,
+    /// The same by the script, which says when it is performed.
+    Held,
+    /// Neither performed nor told.
+    Nothing,
 }
 
 /// The store as one process sees it.
@@ -191,19 +310,30 @@ fn silence(name: &str, attempt: Attempt) -> StorageError {
     StorageError { location, name, attempt, kind: StorageErrorKind::Unreachable, source: None }
 }
 
+impl Seen {
+    /// Makes a change as fate has it; nothing is answered where nobody is told.
+    fn change<T>(&self, act: Act, name: &ObjectName, late: Late, make: impl FnOnce(&MemoryStorage) -> T) -> Option<T> {
+        let prefix = FOLDERS.into_iter().find(|folder| folder.covers(name)).unwrap_or(Prefix::All);
+        match self.world.wait_for_turn(self.process, act, prefix) {
+            Fate::Goes => return Some(make(&self.world.store)),
+            Fate::Twice => {
+                self.world.take_effect_later(late);
+                return Some(make(&self.world.store));
+            }
+            Fate::LostReply => drop(make(&self.world.store)),
+            Fate::Death => self.world.take_effect_later(late),
+            Fate::Held => self.world.lock().held.push(late),
+            Fate::Nothing => {}
+        }
+        None
+    }
+}
+
 impl Storage for Seen {
     fn put_if_absent(&self, name: &ObjectName, content: Bytes) -> Result<Put, StorageError> {
-        match self.world.wait_for_turn(self.process, true) {
-            Fate::Goes => self.world.store.put_if_absent(name, content),
-            Fate::LostReply => {
-                drop(self.world.store.put_if_absent(name, content));
-                Err(silence(name.as_str(), Attempt::Put))
-            }
-            Fate::Death => {
-                self.world.take_effect_later(Late::Put(name.clone(), content));
-                Err(silence(name.as_str(), Attempt::Put))
-            }
-        }
+        let late = Late::Put(name.clone(), content.clone());
+        let put = self.change(Act::Put, name, late, |store| store.put_if_absent(name, content));
+        put.unwrap_or_else(|| Err(silence(name.as_str(), Attempt::Put)))
     }
 
     fn get(&self, name: &ObjectName, range: ByteRange) -> Result<Bytes, StorageError> {
@@ -214,10 +344,10 @@ impl Storage for Seen {
 
     fn list(&self, prefix: &Prefix) -> Result<Vec<StoredObject>, StorageError> {
         // In two pages, between which others may act: what comes or goes meanwhile may be in it or not.
-        let _fate = self.world.wait_for_turn(self.process, false);
+        let _fate = self.world.wait_for_turn(self.process, Act::List, *prefix);
         let first = self.world.store.list(prefix)?;
         let Some(middle) = first.get(first.len() / 2).map(|object| object.name.clone()) else { return Ok(first) };
-        let _fate = self.world.wait_for_turn(self.process, false);
+        let _fate = self.world.wait_for_turn(self.process, Act::List, *prefix);
         let second = self.world.store.list(prefix)?;
         let mut listed: Vec<StoredObject> = first.into_iter().filter(|object| object.name < middle).collect();
         listed.extend(second.into_iter().filter(|object| object.name >= middle));
@@ -225,16 +355,7 @@ impl Storage for Seen {
     }
 
     fn delete(&self, name: &ObjectName) -> Result<(), StorageError> {
-        match self.world.wait_for_turn(self.process, true) {
-            Fate::Goes => self.world.store.delete(name),
-            Fate::LostReply => {
-                drop(self.world.store.delete(name));
-                Err(silence(name.as_str(), Attempt::Delete))
-            }
-            Fate::Death => {
-                self.world.take_effect_later(Late::Delete(name.clone()));
-                Err(silence(name.as_str(), Attempt::Delete))
-            }
-        }
+        let deleted = self.change(Act::Delete, name, Late::Delete(name.clone()), |store| store.delete(name));
+        deleted.unwrap_or_else(|| Err(silence(name.as_str(), Attempt::Delete)))
     }
 }

@@ -104,6 +104,8 @@ impl CheckReport {
 }
 
 /// Checks a repository. Fails only where storage does not answer.
+///
+/// Snapshots, index and packs are not read at one moment: what a prune took away between two of them is looked for again.
 pub fn check(
     repository: &Repository,
     request: &CheckRequest,

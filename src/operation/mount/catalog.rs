@@ -155,7 +155,7 @@ impl<'a> Catalog<'a> {
         }
         state.cells = changes.cells;
         state.looked = Some(Instant::now());
-        changes.damaged.into_iter().next().map_or(look, Look::Failed)
+        changes.damaged.into_iter().next().map_or(look, |cell| Look::Failed(cell.error))
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {

@@ -306,13 +306,16 @@ fn end_generation(
     Ok(true)
 }
 
-/// Ends the sweep of a prune that was cut short.
+/// Ends what a prune that was cut short left undone: the manifest's copy, the sweep.
 fn sweep_again(
     repository: &Repository,
     generation: &Generation,
     report: &mut PruneReport,
     progress: &dyn Progress,
 ) -> Result<(), PruneError> {
+    if generation.number > 0 {
+        with_room(repository, || Ok(repository.mend_manifest_copy(generation.number, &generation.manifest)?))?;
+    }
     let before: Vec<SegmentId> = match generation.number {
         0 => return Ok(()),
         1 => Vec::new(),
