@@ -69,12 +69,21 @@ impl Context {
 
     /// Begins a long operation: takes signals over, says hello in JSON and shows progress until [`Context::end`].
     pub fn begin(&self, command: &str, items: Items) -> Result<Watch, Failure> {
+        self.begin_with(command, items, self.face())
+    }
+
+    /// Begins what lasts until somebody ends it: without progress, for there is no end to come nearer to.
+    pub fn begin_lasting(&self, command: &str) -> Result<Watch, Failure> {
+        self.begin_with(command, Items::Counted, Face::Hidden)
+    }
+
+    fn begin_with(&self, command: &str, items: Items, face: Face) -> Result<Watch, Failure> {
         self.signals
             .take_over()
             .map_err(|error| Failure::of(ExitStatus::Failed, &error).while_doing("cannot watch for signals"))?;
         self.output.hello(command)?;
         let items = if self.globals.talk() == Talk::Verbose { Items::Shown } else { items };
-        Ok(Watch::begin(Arc::clone(&self.output), self.signals.clone(), self.face(), items))
+        Ok(Watch::begin(Arc::clone(&self.output), self.signals.clone(), face, items))
     }
 
     /// Ends a long operation: the status is that of the signal if one came, else incomplete where things failed.

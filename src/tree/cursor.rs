@@ -39,6 +39,11 @@ impl<S: PageSource> Cursor<S> {
         self.position.advance_to(path)
     }
 
+    /// Takes the entries that are decoded already: what is left of the current leaf.
+    pub fn rest_of_leaf(&mut self) -> impl Iterator<Item = Entry> {
+        std::iter::from_fn(|| self.position.take_entry())
+    }
+
     /// Reads on until an entry is ahead, or the end.
     fn load(&mut self) -> Result<(), TreeError> {
         while let Head::Root | Head::Page { .. } = self.position.head() {

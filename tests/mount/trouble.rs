@@ -58,15 +58,16 @@ fn tags_series_and_hosts_lead_to_the_same_snapshots() {
         assert_eq!(fs::metadata(mounted.path(none)).expect_err(none).kind(), std::io::ErrorKind::NotFound);
     }
     mounted.end();
+    let name_of_first = all.iter().find(|name| name.ends_with(&first[..8])).expect("it is there");
     let one = Mounted::new(&store, "one", &["--host", "one", "--series", "s"]);
-    assert_eq!(names(one.path("snapshots")), [all[0].clone()]);
+    assert_eq!(names(one.path("snapshots")), [name_of_first.as_str()]);
     assert_eq!(
         (names(one.path("hosts")), names(one.path("tags"))),
         (vec!["one".to_owned()], vec!["a".to_owned(), "x%2Fy".to_owned()])
     );
     one.end();
     let tagged = Mounted::new(&store, "tagged", &["--tag", "a", "--tag", "x/y"]);
-    assert_eq!(names(tagged.path("snapshots")), [all[0].clone()]);
+    assert_eq!(names(tagged.path("snapshots")), [name_of_first.as_str()]);
     tagged.end();
 }
 
@@ -119,7 +120,7 @@ fn a_new_snapshot_appears_and_prunes_take_nothing_away_that_is_shown() {
     let gone = mounted.path("snapshots").join(&first);
     assert!(fs::metadata(gone).is_err(), "what is forgotten is shown no more");
     let said = mounted.end();
-    assert!(!said.contains("lost"), "{said}");
+    assert!(!said.contains("lost") && !said.contains("progress"), "{said}");
 }
 
 #[test]

@@ -14,7 +14,6 @@ use crate::cli::context::Context;
 use crate::cli::exit::ExitStatus;
 use crate::cli::failure::Failure;
 use crate::cli::repository;
-use crate::cli::watch::Items;
 use crate::operation::mount::attributes::Owner;
 use crate::operation::mount::catalog::Choice;
 use crate::operation::mount::fuse::{MountError, Visitors, serve};
@@ -72,7 +71,7 @@ pub fn run(arguments: &Args, context: &Context) -> Result<ExitStatus, Failure> {
     for damaged in damaged {
         context.remark(&format!("{damaged}; the packs themselves say what it named"));
     }
-    let watch = context.begin("mount", Items::Counted)?;
+    let watch = context.begin_lasting("mount")?;
     let reader = Reader::with_cache(&repository, &index, READER_CACHE_SIZE);
     let told = |loss: Loss| watch.report(Event::Failed { path: loss.path, message: loss.message });
     let choice = Choice { series: arguments.series.clone(), host: arguments.host.clone(), tags: arguments.tag.clone() };

@@ -130,35 +130,43 @@ impl FileSystem<'_, '_> {
             let spelled = unescape_name(name).filter(|name| !name.contains(&b'/'));
             let path = spelled.map(|name| [folder, name.as_slice()].concat());
             let object = path.map(|path| find(self.reader, place.record().root, &path)).transpose().map_err(lost)?;
-            found = object.flatten().filter(is_object);
+            found = object.flatten().filter(is_object).map(Arc::new);
         }
-        let entry = Arc::new(found.ok_or(Fault::NotFound)?);
+        let entry = found.ok_or(Fault::NotFound)?;
         let (node, entry) = self.first_of(place, entry);
-        self.remember(node.number(), &entry);
+        self.remember(&node, &entry);
         Ok((node, Some(entry)))
     }
 
     /// The entry of this name in a folder of a resource; where an object and a folder share it, the folder.
-    fn child(&self, place: &Place, folder: &[u8], name: &[u8]) -> Result<Option<Entry>, TreeError> {
+    fn child(&self, place: &Place, folder: &[u8], name: &[u8]) -> Result<Option<Arc<Entry>>, TreeError> {
         let mut path = [folder, name].concat();
+        let below = [folder, name, b"/"].concat();
+        let at_hand = [&path, &below].into_iter().find_map(|path| self.at_hand(&node_at(place, path)));
+        if let Some(entry) = at_hand.filter(|entry| !is_object(entry)) {
+            return Ok(Some(entry));
+        }
         let mut cursor = Cursor::new(self.reader, place.record().root);
         cursor.seek(&path)?;
         let file = match cursor.peek()? {
             Some(entry) if entry.path.as_bytes() == path => cursor.next().transpose()?,
             _ => None,
         };
-        if file.as_ref().is_some_and(|file| !is_object(file)) {
-            return Ok(file);
-        }
-        path.push(b'/');
-        cursor.advance_to(&path)?;
-        match cursor.peek()? {
-            Some(entry) if entry.path.as_bytes() == path => Ok(Some(entry.clone())),
-            Some(entry) if entry.path.as_bytes().starts_with(&path) => {
-                Ok(Some(Entry::clone(&self.implied_folder(EntryPath(path)))))
+        let found = if file.as_ref().is_some_and(|file| !is_object(file)) {
+            file
+        } else {
+            path = below;
+            cursor.advance_to(&path)?;
+            match cursor.peek()? {
+                Some(entry) if entry.path.as_bytes() == path => cursor.next().transpose()?,
+                Some(entry) if entry.path.as_bytes().starts_with(&path) => {
+                    Some(Entry::clone(&self.implied_folder(EntryPath(path))))
+                }
+                _ => file,
             }
-            _ => Ok(file),
-        }
+        };
+        self.remember_rest(place, &mut cursor);
+        Ok(found.map(Arc::new))
     }
 
     /// An entry of a folder as a listing names it; none where no system can.
@@ -175,7 +183,7 @@ impl FileSystem<'_, '_> {
         }
         let kind = Kind::of(&entry.kind);
         let (node, entry) = self.first_of(place, entry);
-        self.remember(node.number(), &entry);
+        self.remember(&node, &entry);
         Ok(Some(Named { name, node, kind, entry: Some(entry) }))
     }
 
@@ -187,7 +195,7 @@ impl FileSystem<'_, '_> {
             (first_name(&found).is_none() && Kind::of(&found.kind) == Kind::of(&entry.kind)).then(|| Arc::new(found))
         });
         let entry = first.unwrap_or(entry);
-        (Node::Entry(place.clone(), Arc::from(entry.path.as_bytes())), entry)
+        (node_at(place, entry.path.as_bytes()), entry)
     }
 }
 
@@ -208,6 +216,10 @@ fn top(shown: &Arc<Shown>) -> Node {
 
 fn link(folders: &str, shown: &Shown) -> Node {
     Node::Link(format!("{folders}{}", shown.name).into())
+}
+
+fn node_at(place: &Place, path: &[u8]) -> Node {
+    Node::Entry(place.clone(), Arc::from(path))
 }
 
 fn is_object(entry: &Entry) -> bool {

@@ -26,7 +26,7 @@ use crate::operation::mount::node::{Node, Place, Table};
 use crate::operation::read_ahead::ReadAhead;
 use crate::repository::error::RepositoryError;
 use crate::repository::reader::Reader;
-use crate::tree::cursor::find;
+use crate::tree::cursor::Cursor;
 use crate::tree::error::TreeError;
 
 pub mod attributes;
@@ -284,22 +284,39 @@ impl<'a, 'r> FileSystem<'a, 'r> {
 
     /// The entry at a path of a resource; a folder that has none is made up.
     fn entry(&self, place: &Place, path: &Arc<[u8]>) -> Result<Arc<Entry>, Fault> {
-        let key = Node::Entry(place.clone(), Arc::clone(path)).number();
-        if let Some(entry) = lock(&self.entries).find(&key).filter(|entry| entry.path.as_bytes() == &**path) {
+        let node = Node::Entry(place.clone(), Arc::clone(path));
+        if let Some(entry) = self.at_hand(&node) {
             return Ok(entry);
         }
-        let found = find(self.reader, place.record().root, path);
-        let entry = match found.map_err(|error| self.lost_page(place.layout(path), &error))? {
+        let mut cursor = Cursor::new(self.reader, place.record().root);
+        let found = cursor.seek(path).and_then(|()| cursor.next().transpose());
+        let found = found.map_err(|error| self.lost_page(place.layout(path), &error))?;
+        let entry = match found.filter(|entry| entry.path.as_bytes() == &**path) {
             Some(entry) => Arc::new(entry),
             None if path.is_empty() || path.ends_with(b"/") => self.implied_folder(EntryPath(path.to_vec())),
             None => return Err(Fault::NotFound),
         };
-        self.remember(key, &entry);
+        self.remember(&node, &entry);
+        self.remember_rest(place, &mut cursor);
         Ok(entry)
     }
 
+    /// Keeps what is decoded already: names are mostly asked for one after another.
+    fn remember_rest(&self, place: &Place, cursor: &mut Cursor<&Reader<'_>>) {
+        for entry in cursor.rest_of_leaf() {
+            let path = Arc::from(entry.path.as_bytes());
+            self.remember(&Node::Entry(place.clone(), path), &Arc::new(entry));
+        }
+    }
+
+    /// The entry of a node, if it is kept.
+    fn at_hand(&self, node: &Node) -> Option<Arc<Entry>> {
+        let Node::Entry(_, path) = node else { return None };
+        lock(&self.entries).find(&node.number()).filter(|entry| entry.path.as_bytes() == &**path)
+    }
+
     /// Keeps an entry at hand, for who looks a name up mostly asks more of it.
-    fn remember(&self, key: u64, entry: &Arc<Entry>) {
+    fn remember(&self, node: &Node, entry: &Arc<Entry>) {
         let xattrs = match &entry.metadata {
             Metadata::Posix(posix) => posix.xattrs.iter().map(|xattr| xattr.name.len() + 320).sum(),
             Metadata::None | Metadata::Object(_) => 0,
@@ -308,7 +325,11 @@ impl<'a, 'r> FileSystem<'a, 'r> {
             Content::Pieces { pieces, .. } => pieces.len() * 48,
             Content::Empty | Content::Inline(_) | Content::List { .. } => 512,
         };
-        lock(&self.entries).keep(key, Arc::clone(entry), 400 + entry.path.as_bytes().len() + xattrs + content);
+        lock(&self.entries).keep(
+            node.number(),
+            Arc::clone(entry),
+            400 + entry.path.as_bytes().len() + xattrs + content,
+        );
     }
 
     /// A folder that has entries in it but none of its own.
