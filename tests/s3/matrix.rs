@@ -264,6 +264,10 @@ impl Course {
             (Ok(right), _) if self == Self::Always => *right,
             (Err(_), _) if self == Self::Always => true,
             (Ok(right), Expected::Right | Expected::RightOrPassing) => *right,
+            // What is read wrong twice in a row is damaged.
+            (Err(error), Expected::Right | Expected::RightOrPassing) if self == Self::Twice => {
+                error.kind == Kind::Corrupt
+            }
             (Ok(right), Expected::Passing) => *right && is_patient,
             (Err(error), Expected::Passing | Expected::RightOrPassing) => error.is_transient() && !is_patient,
             (Err(error), Expected::Lasting(kind)) => error.kind == kind && !error.is_transient(),
