@@ -21,6 +21,8 @@ use crate::storage::{Attempt, Storage, StorageError, StorageErrorKind};
 pub struct Stores {
     /// What was reached across a network already: its connections and credentials serve again.
     remote: Mutex<Option<(S3Address, Arc<dyn Storage>)>>,
+    /// Where none was found across a network: it is not asked twice before one is made.
+    absent: Mutex<Option<S3Address>>,
 }
 
 impl Stores {
@@ -48,7 +50,13 @@ impl Stores {
     pub fn presence(&self, location: &Location, settings: &Settings) -> Result<Presence, Failure> {
         let is_there = match location {
             Location::Path(path) | Location::Embedded { repository: path, .. } => is_in(path),
-            Location::S3(address) => Repository::exists(self.remote(address, settings)?.as_ref())?,
+            Location::S3(address) => {
+                let mut absent = self.absent.lock().unwrap_or_else(PoisonError::into_inner);
+                let is_there = absent.as_ref() != Some(address.as_ref())
+                    && Repository::exists(self.remote(address, settings)?.as_ref())?;
+                *absent = (!is_there).then(|| S3Address::clone(address));
+                is_there
+            }
         };
         Ok(if is_there { Presence::There } else { Presence::Absent })
     }

@@ -22,9 +22,12 @@ use crate::repository::pack::{
 use crate::repository::{Repository, get_at_most};
 use crate::storage::ByteRange;
 use crate::storage::name::{ObjectName, Prefix};
+use crate::storage::together::{Nearby, each};
 
 /// Bytes of decompressed frames that are kept.
 const CACHE_SIZE_MAX: usize = 12 << 20;
+/// Largest pack of pages that is kept in the local cache; packs have half as much.
+pub(super) const KEPT_PACK_SIZE_MAX: u64 = 16 << 20;
 /// How much of a pack's end is read at first when its trailer is wanted.
 const TAIL_SIZE: u64 = 64 * 1024;
 
@@ -157,13 +160,16 @@ pub struct Reader<'r> {
     index: &'r Index,
     frames: Mutex<FrameCache>,
     decoders: Mutex<Vec<FrameReader<'r>>>,
+    /// Packs of pages that were asked for, where there is a cache for them.
+    fetched: Mutex<HashMap<PackId, Fetched>>,
     beside: OnceLock<Index>,
 }
 
 impl<'r> Reader<'r> {
     /// A reader of what `index` knows.
     pub fn new(repository: &'r Repository, index: &'r Index) -> Self {
-        Self { repository, index, frames: Mutex::default(), decoders: Mutex::default(), beside: OnceLock::new() }
+        let (frames, decoders, fetched) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self { repository, index, frames, decoders, fetched, beside: OnceLock::new() }
     }
 
     /// The index it reads by.
@@ -251,12 +257,70 @@ impl<'r> Reader<'r> {
         }
         let free = self.decoders.lock().expect("because no holder panics").pop();
         let mut reader = free.map_or_else(|| FrameReader::new(self.repository), Ok)?;
-        let content = reader.read(location).map(Bytes::copy_from_slice);
+        let content = self.read_frame(&mut reader, location);
         self.decoders.lock().expect("because no holder panics").push(reader);
         let length = content.as_ref().map_or(0, Bytes::len);
         *held = content.as_ref().ok().cloned();
         self.frames.lock().expect("because no holder panics").note_filled(&place, &slot, length);
         content
+    }
+}
+
+/// A pack of pages that is being had: whether it was fetched whole already.
+type Fetched = Arc<Mutex<bool>>;
+
+impl Reader<'_> {
+    /// A frame's content: from the local cache, if it is of pages and opens there, else from storage.
+    fn read_frame(&self, reader: &mut FrameReader<'_>, location: &Location) -> Result<Bytes, RepositoryError> {
+        let objects = &self.repository.objects;
+        if location.header.kind == PackKind::Pages
+            && objects.is_there()
+            && let Some(kept) = self.kept_frame(location)
+        {
+            match reader.open(location, &kept) {
+                Ok(content) => return Ok(Bytes::copy_from_slice(content)),
+                Err(_) => objects.forget_pack(&location.pack),
+            }
+        }
+        reader.read(location).map(Bytes::copy_from_slice)
+    }
+
+    /// Stored bytes of a frame in the cache, into which its whole pack is fetched first: who wants one page mostly wants
+    /// those beside it, and a pack is one round trip as a frame is.
+    fn kept_frame(&self, location: &Location) -> Option<Bytes> {
+        let (objects, pack) = (&self.repository.objects, &location.pack);
+        let FrameLocation { offset, record, .. } = location.frame;
+        let fetched = Arc::clone(self.fetched.lock().expect("because no holder panics").entry(*pack).or_default());
+        let mut fetched = fetched.lock().expect("because no holder panics");
+        if *fetched || objects.has_pack(pack) {
+            return objects.pack_range(pack, offset, record.size());
+        }
+        *fetched = true;
+        let stored = get_at_most(self.repository.storage.as_ref(), &ObjectName::pack(pack), KEPT_PACK_SIZE_MAX).ok()?;
+        if pack_id(&stored) != *pack {
+            return None;
+        }
+        objects.keep_pack(pack, &stored);
+        let start = usize::try_from(offset).ok()?;
+        let end = start.checked_add(usize::try_from(record.size()).ok()?)?;
+        (end <= stored.len()).then(|| stored.slice(start..end))
+    }
+
+    /// Fetches the packs that hold these pages into the cache, all at once; without a cache, or near, nothing is done.
+    pub fn fetch_pages(&self, ids: &mut dyn Iterator<Item = &PageId>) {
+        if !self.repository.objects.is_there() {
+            return;
+        }
+        let mut places: Vec<Location> = Vec::new();
+        for id in ids {
+            let place = self.index.find(&id.0).find(|location| location.header.kind == PackKind::Pages);
+            places.extend(place.filter(|place| !places.iter().any(|known| known.pack == place.pack)));
+        }
+        places.retain(|place| !self.repository.objects.has_pack(&place.pack));
+        if places.len() > 1 {
+            // What cannot be had is told by whoever reads it.
+            let _ = each(self.repository.storage.as_ref(), Nearby::InTurn, &places, |place| self.kept_frame(place));
+        }
     }
 }
 

@@ -78,9 +78,9 @@ fn a_store_that_ignores_the_condition_is_found_out() {
     let fake = Fake::start();
     let store = fake.storage("p");
     create(&store, &ObjectName::config());
-    assert_eq!(store.probe().expect("tried"), Writers::Many);
+    assert_eq!(store.probe(&ObjectName::config(), content()).expect("tried"), Writers::Many);
     fake.rule(|rules| rules.heeds_condition = false);
-    assert_eq!(store.probe().expect("tried"), Writers::One);
+    assert_eq!(store.probe(&ObjectName::config(), content()).expect("tried"), Writers::One);
     assert_eq!(fake.content("p/config").expect("it is there"), content());
 }
 

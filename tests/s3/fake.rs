@@ -115,6 +115,11 @@ impl Fake {
         format!("http://{}", self.address)
     }
 
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// A repository's address in it.
     pub(crate) fn place(&self, prefix: &str) -> String {
         format!("s3://{BUCKET}/{prefix}?endpoint={}", self.endpoint())

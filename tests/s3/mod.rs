@@ -8,5 +8,7 @@ mod http;
 mod matrix;
 mod others;
 mod program;
+mod proxy;
+mod trips;
 
 pub(crate) mod fake;

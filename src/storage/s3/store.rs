@@ -21,7 +21,9 @@ use crate::storage::s3::error::Trouble;
 use crate::storage::s3::listing::Listing;
 use crate::storage::s3::movement::{Movement, body_of, in_time};
 use crate::storage::s3::range::{Brought, Wanted};
-use crate::storage::{Attempt, ByteRange, Put, Storage, StorageError, StorageErrorKind, StoredObject, Writers};
+use crate::storage::{
+    Attempt, ByteRange, Distance, Put, Storage, StorageError, StorageErrorKind, StoredObject, Writers,
+};
 
 /// What a store is reached with, beside its address.
 #[derive(Clone, Debug)]
@@ -263,13 +265,15 @@ impl Storage for S3Storage {
         removed.map_err(|trouble| self.error(Attempt::Delete, name.as_str(), trouble))
     }
 
-    /// Puts `config` again, with its own bytes: a store that knows `If-None-Match` says that it is there.
-    fn probe(&self) -> Result<Writers, StorageError> {
-        let name = ObjectName::config();
-        let content = self.get(&name, ByteRange::All)?;
-        Ok(match self.put_if_absent(&name, content)? {
+    /// Puts the object again, with its own bytes: a store that knows `If-None-Match` says that it is there.
+    fn probe(&self, name: &ObjectName, content: Bytes) -> Result<Writers, StorageError> {
+        Ok(match self.put_if_absent(name, content)? {
             Put::Exists => Writers::Many,
             Put::Created => Writers::One,
         })
+    }
+
+    fn distance(&self) -> Distance {
+        Distance::Far
     }
 }
