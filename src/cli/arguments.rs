@@ -10,8 +10,8 @@ use clap::{ArgAction, Parser, Subcommand};
 
 use crate::cli::color::When;
 use crate::cli::command::{
-    backup, cat, check, completions, config, diff, find, forget, init, key, log, ls, man, prune, restore, snapshots,
-    stats, tag, undo,
+    aws, backup, cat, check, completions, config, diff, find, forget, init, key, log, ls, man, prune, repository,
+    restore, snapshots, stats, tag, undo,
 };
 use crate::cli::config::Flag;
 use crate::cli::config::schema::Key;
@@ -63,6 +63,8 @@ pub(crate) enum Command {
     Key(key::Args),
     Prune(prune::Args),
     Tag(tag::Args),
+    Repository(repository::Args),
+    Aws(aws::Args),
     Config(config::Args),
     Completions(completions::Args),
     Man(man::Args),

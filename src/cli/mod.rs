@@ -106,6 +106,8 @@ fn dispatch(command: &Command, context: &Context) -> Result<ExitStatus, Failure>
         Command::Key(arguments) => command::key::run(arguments, context),
         Command::Prune(arguments) => command::prune::run(arguments, context),
         Command::Tag(arguments) => command::tag::run(arguments, context),
+        Command::Repository(arguments) => command::repository::run(arguments, context),
+        Command::Aws(arguments) => command::aws::run(arguments, context),
         Command::Config(arguments) => command::config::run(arguments, context),
         Command::Completions(arguments) => command::completions::run(arguments, context),
         Command::Man(arguments) => command::man::run(arguments, context),

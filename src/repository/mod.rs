@@ -50,6 +50,8 @@ pub mod view;
 
 /// Threads that put packs: several in flight double what a disk takes one by one, and each costs the memory of a pack.
 const UPLOAD_THREADS: NonZeroUsize = NonZeroUsize::new(4).expect("because 4 is not 0");
+/// The same where each put costs a round trip: twice as many packs on their way keep the line full.
+const UPLOAD_THREADS_FAR: NonZeroUsize = NonZeroUsize::new(8).expect("because 8 is not 0");
 /// Bytes of `reserve`, which a prune on a full disk frees first.
 const RESERVE_SIZE: usize = 1 << 20;
 
@@ -86,6 +88,7 @@ impl Repository {
         let repository = Self {
             cache,
             objects,
+            upload_threads: upload_threads_for(storage.as_ref()),
             storage,
             config,
             keys,
@@ -93,7 +96,6 @@ impl Repository {
             opened_with: None,
             cipher: Cipher::fastest_here(),
             randomness: Arc::new(SystemRandomness),
-            upload_threads: UPLOAD_THREADS,
             notices: Vec::new(),
         };
         let (added, reserved) = both(
@@ -126,6 +128,7 @@ impl Repository {
         let (cache, objects) = caches_of(cache_root, config.id, storage.as_ref());
         let cipher = Cipher::fastest_here();
         Ok(Self {
+            upload_threads: upload_threads_for(storage.as_ref()),
             storage,
             config,
             keys,
@@ -135,7 +138,6 @@ impl Repository {
             cache,
             objects,
             randomness: Arc::new(SystemRandomness),
-            upload_threads: UPLOAD_THREADS,
             notices,
         })
     }
@@ -318,6 +320,13 @@ pub struct CuttingKeys<'k> {
     pub chunker: &'k [u8; 32],
     /// For page boundaries.
     pub page_boundary: &'k [u8; 32],
+}
+
+fn upload_threads_for(storage: &dyn Storage) -> NonZeroUsize {
+    match storage.distance() {
+        Distance::Near => UPLOAD_THREADS,
+        Distance::Far => UPLOAD_THREADS_FAR,
+    }
 }
 
 /// The caches of a repository: of its index, and of what else is far away.

@@ -28,6 +28,8 @@ use crate::storage::together::{Nearby, each};
 const CACHE_SIZE_MAX: usize = 12 << 20;
 /// Largest pack of pages that is kept in the local cache; packs have half as much.
 pub(super) const KEPT_PACK_SIZE_MAX: u64 = 16 << 20;
+/// Packs of pages that are fetched at once: each is in memory until it is kept.
+const FETCHED_AT_ONCE: usize = 8;
 /// How much of a pack's end is read at first when its trailer is wanted.
 const TAIL_SIZE: u64 = 64 * 1024;
 
@@ -319,7 +321,9 @@ impl Reader<'_> {
         places.retain(|place| !self.repository.objects.has_pack(&place.pack));
         if places.len() > 1 {
             // What cannot be had is told by whoever reads it.
-            let _ = each(self.repository.storage.as_ref(), Nearby::InTurn, &places, |place| self.kept_frame(place));
+            for places in places.chunks(FETCHED_AT_ONCE) {
+                let _ = each(self.repository.storage.as_ref(), Nearby::InTurn, places, |place| self.kept_frame(place));
+            }
         }
     }
 }

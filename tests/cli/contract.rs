@@ -2,7 +2,7 @@
 
 use super::harness::Machine;
 
-const COMMANDS: [&str; 19] = [
+const COMMANDS: [&str; 21] = [
     "init",
     "backup",
     "restore",
@@ -19,17 +19,21 @@ const COMMANDS: [&str; 19] = [
     "key",
     "prune",
     "tag",
+    "repository",
+    "aws",
     "config",
     "completions",
     "man",
 ];
 
-const INNER: [&[&str]; 8] = [
+const INNER: [&[&str]; 10] = [
     &["key", "list"],
     &["key", "add"],
     &["key", "remove"],
     &["key", "change"],
     &["key", "words"],
+    &["repository", "test"],
+    &["aws", "policy"],
     &["config", "init"],
     &["config", "check"],
     &["config", "show"],

@@ -7,8 +7,11 @@ mod fault;
 mod http;
 mod matrix;
 mod others;
+mod policy;
 mod program;
 mod proxy;
+mod roles;
 mod trips;
+mod upkeep;
 
 pub(crate) mod fake;

@@ -2,6 +2,7 @@
 //!
 //! A command holds no logic of its own; what two commands need stands in `cli`, what is worth a test below it.
 
+pub mod aws;
 pub mod backup;
 pub mod cat;
 pub mod check;
@@ -16,6 +17,7 @@ pub mod log;
 pub mod ls;
 pub mod man;
 pub mod prune;
+pub mod repository;
 pub mod restore;
 pub mod snapshots;
 pub mod stats;
