@@ -59,6 +59,7 @@ fn main() {
         [("snapshots", &["snapshots"][..]), ("list all", &["ls", "latest"]), ("diff", &["diff", "latest~1", "latest"])]
     {
         line.run(name, arguments);
+        line.run(&format!("{name}, warm"), arguments);
         line.forget_cache();
         line.run(&format!("{name}, cold"), arguments);
     }
