@@ -25,7 +25,7 @@ use snap::storage::memory::MemoryStorage;
 
 const LOOK_UPS: u64 = 1_000_000;
 /// Chunks in a segment of the base: 16 MiB of it.
-const SEGMENT_CHUNKS: u64 = 400_000;
+const SEGMENT_CHUNKS: usize = 400_000;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
@@ -47,9 +47,9 @@ fn make(folder: &Path, chunks: u64) {
         Repository::init(storage, &[(secret(), "")], jiff::Timestamp::UNIX_EPOCH, None).expect("a repository");
     let put = repository.put_intent(1, &Intent::default()).expect("an intent");
     assert_eq!(put, Put::Created);
-    let starts: Vec<u64> = (0..chunks).step_by(SEGMENT_CHUNKS as usize).collect();
+    let starts: Vec<u64> = (0..chunks).step_by(SEGMENT_CHUNKS).collect();
     let segment =
-        |start: &u64| put_invented_base(&repository, *start..chunks.min(start + SEGMENT_CHUNKS)).expect("put");
+        |start: &u64| put_invented_base(&repository, *start..chunks.min(start + SEGMENT_CHUNKS as u64)).expect("put");
     let segments = starts.iter().map(segment).collect();
     let manifest = Manifest { segments, ..Manifest::default() };
     assert_eq!(repository.put_manifest(1, &manifest).expect("a manifest"), Put::Created);

@@ -22,6 +22,9 @@ mod fault;
 mod http;
 #[path = "../tests/processes/place.rs"]
 mod place;
+#[cfg(feature = "s3")]
+#[path = "../tests/s3/policy.rs"]
+mod policy;
 #[path = "../tests/processes/storm.rs"]
 mod storm;
 

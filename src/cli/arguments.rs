@@ -12,8 +12,8 @@ use crate::cli::color::When;
 #[cfg(all(feature = "mount", target_os = "linux"))]
 use crate::cli::command::mount;
 use crate::cli::command::{
-    backup, cat, check, completions, config, copy, diff, find, forget, init, key, log, ls, man, prune, repair, restore,
-    snapshots, stats, tag, undo,
+    aws, backup, cat, check, completions, config, copy, diff, find, forget, init, key, log, ls, man, prune, repair,
+    repository, restore, snapshots, stats, tag, undo,
 };
 use crate::cli::config::Flag;
 use crate::cli::config::schema::Key;
@@ -69,6 +69,8 @@ pub(crate) enum Command {
     Key(key::Args),
     Prune(prune::Args),
     Tag(tag::Args),
+    Repository(repository::Args),
+    Aws(aws::Args),
     Config(config::Args),
     Completions(completions::Args),
     Man(man::Args),

@@ -170,7 +170,8 @@ impl Location {
         }
     }
 
-    fn of_address(address: &str) -> Result<Self, LocationError> {
+    /// The place that an address names.
+    pub fn of_address(address: &str) -> Result<Self, LocationError> {
         if address.starts_with(S3Address::SCHEME) {
             return Ok(Self::S3(Box::new(address.parse()?)));
         }

@@ -110,6 +110,8 @@ fn dispatch(command: &Command, context: &Context) -> Result<ExitStatus, Failure>
         Command::Copy(arguments) => command::copy::run(arguments, context),
         Command::Repair(arguments) => command::repair::run(arguments, context),
         Command::Tag(arguments) => command::tag::run(arguments, context),
+        Command::Repository(arguments) => command::repository::run(arguments, context),
+        Command::Aws(arguments) => command::aws::run(arguments, context),
         Command::Config(arguments) => command::config::run(arguments, context),
         Command::Completions(arguments) => command::completions::run(arguments, context),
         Command::Man(arguments) => command::man::run(arguments, context),

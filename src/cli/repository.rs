@@ -18,17 +18,55 @@ use crate::progress::{Event, Progress};
 use crate::repository::Repository;
 use crate::repository::error::RepositoryError;
 use crate::repository::keyring::Opener;
-use crate::repository::snapshot::Snapshot;
+use crate::repository::snapshot::{Snapshot, Snapshots};
+use crate::repository::view::Glimpse;
 use crate::storage::Writers;
 use crate::storage::memory::MemoryStorage;
 
 /// Opens the repository of a query, and remarks on what of it is damaged though a copy served.
 pub fn open(context: &Context) -> Result<Arc<Repository>, Failure> {
     let repository = open_or_create(context, WhenAbsent::Refuse)?;
+    remark_notices(context, &repository);
+    Ok(repository)
+}
+
+/// As [`open`], for a query that begins with the snapshots: what it lists, it lists while the repository is opened.
+pub fn open_and_glimpse(context: &Context) -> Result<(Arc<Repository>, Glimpse), Failure> {
+    let (repository, glimpse) = open_to_look(context)?;
+    remark_notices(context, &repository);
+    Ok((repository, glimpse))
+}
+
+/// As [`open_and_glimpse`], for a long command that reports the notices itself.
+pub fn open_to_look(context: &Context) -> Result<(Arc<Repository>, Glimpse), Failure> {
+    let access = context.access(WhenAbsent::Refuse)?;
+    let storage = context.stores.open(&access.location, &context.settings)?;
+    let opener = opener_of(&access)?;
+    let (repository, glimpse) = Repository::open_and_glimpse(&storage, &opener, context.cache_folder())?;
+    Ok((Arc::new(bounded(repository, context)), glimpse))
+}
+
+/// As [`open`], for a check: of what is stored, nothing is believed to a local cache.
+pub fn open_for_check(context: &Context) -> Result<Arc<Repository>, Failure> {
+    let access = context.access(WhenAbsent::Refuse)?;
+    let storage = context.stores.open(&access.location, &context.settings)?;
+    let repository = Repository::open(storage, &opener_of(&access)?, context.cache_folder())?.with_cache_size(0);
+    remark_notices(context, &repository);
+    Ok(Arc::new(repository))
+}
+
+/// With the local cache as large as the user wants it.
+fn bounded(repository: Repository, context: &Context) -> Repository {
+    match context.settings.size("cache-size") {
+        Some(bytes) => repository.with_cache_size(bytes),
+        None => repository,
+    }
+}
+
+fn remark_notices(context: &Context, repository: &Repository) {
     for notice in repository.notices() {
         context.remark(&notice_text(notice));
     }
-    Ok(repository)
 }
 
 /// Opens the repository of a long command, or makes it where that is allowed; its notices go to the watch
@@ -39,7 +77,8 @@ pub fn open_or_create(context: &Context, when_absent: WhenAbsent) -> Result<Arc<
         Plan::Open => {
             let storage = context.stores.open(&access.location, &context.settings)?;
             let opener = opener_of(&access)?;
-            Ok(Arc::new(Repository::open(storage, &opener, context.cache_folder())?))
+            let repository = Repository::open(storage, &opener, context.cache_folder())?;
+            Ok(Arc::new(bounded(repository, context)))
         }
         Plan::Create | Plan::CreateWithKey => create(context, &access, ""),
     }
@@ -64,14 +103,14 @@ pub fn create(context: &Context, access: &Access, label: &str) -> Result<Arc<Rep
     let now = jiff::Timestamp::now();
     let repository = Repository::init(storage, &[(opener, label)], now, context.cache_folder())?;
     context.remark(&format!("made the repository {}", access.location));
-    if repository.storage().probe()? == Writers::One {
+    if repository.writers()? == Writers::One {
         context.remark("this store replaces objects it was told to keep: never write to it from two machines at once");
     }
     if let (Some(key), Location::Embedded { key_file, .. }) = (&drawn, &access.location) {
         context.remark(&format!("its key is {}: without it nothing can be restored", key_file.display()));
         show_words(key);
     }
-    Ok(Arc::new(repository))
+    Ok(Arc::new(bounded(repository, context)))
 }
 
 /// A repository that nobody will see again, for the dry run of what would make one.
@@ -88,9 +127,8 @@ pub fn report_notices(repository: &Repository, progress: &dyn Progress) {
     }
 }
 
-/// The snapshot that `reference` means; snapshots that cannot be read are remarked on.
-pub fn find_snapshot(context: &Context, repository: &Repository, reference: &Reference) -> Result<Snapshot, Failure> {
-    let snapshots = repository.snapshots()?;
+/// The snapshot among these that `reference` means; snapshots that cannot be read are remarked on.
+pub fn find_snapshot(context: &Context, snapshots: Snapshots, reference: &Reference) -> Result<Snapshot, Failure> {
     for damaged in &snapshots.damaged {
         context.remark(&format!("a snapshot cannot be read: {damaged}"));
     }

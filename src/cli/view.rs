@@ -14,7 +14,8 @@ use crate::operation::reference::Reference;
 use crate::repository::Repository;
 use crate::repository::index::Index;
 use crate::repository::reader::Reader;
-use crate::repository::snapshot::Snapshot;
+use crate::repository::snapshot::{Snapshot, Snapshots};
+use crate::repository::view::Look;
 use crate::resource::{Coverage, SnapshotRecord};
 
 /// A repository as queries see it.
@@ -30,9 +31,9 @@ pub struct View {
 impl View {
     /// Opens the repository that is meant.
     pub fn open(context: &Context) -> Result<Self, Failure> {
-        let repository = repository::open(context)?;
-        let snapshots = snapshots(context, &repository)?;
-        let (index, damaged) = repository.index()?;
+        let (repository, glimpse) = repository::open_and_glimpse(context)?;
+        let Look { snapshots, index, damaged } = repository.look(glimpse)?;
+        let snapshots = readable(context, snapshots);
         for damaged in damaged {
             context.remark(&format!("{damaged}; the packs themselves say what it named"));
         }
@@ -52,11 +53,15 @@ impl View {
 
 /// The snapshots that can be read, oldest first.
 pub fn snapshots(context: &Context, repository: &Repository) -> Result<Vec<Snapshot>, Failure> {
-    let snapshots = repository.snapshots()?;
+    Ok(readable(context, repository.snapshots()?))
+}
+
+/// Those that can be read; the others are remarked on.
+pub fn readable(context: &Context, snapshots: Snapshots) -> Vec<Snapshot> {
     for damaged in &snapshots.damaged {
         context.remark(&format!("a snapshot cannot be read: {damaged}"));
     }
-    Ok(snapshots.valid)
+    snapshots.valid
 }
 
 /// The one of these that is meant.

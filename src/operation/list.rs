@@ -13,6 +13,7 @@ use crate::tree::cursor;
 use crate::tree::error::TreeError;
 use crate::tree::leaves::{LeafPage, Leaves};
 use crate::tree::listing::{Child, children};
+use crate::tree::store::PageSource;
 
 /// Leaf pages under way at once.
 const BATCH_LENGTH: usize = 32;
@@ -73,6 +74,8 @@ pub fn list<E>(
         if batch.is_empty() {
             return Ok(found);
         }
+        let unread = batch.iter().flatten().filter_map(LeafPage::unread);
+        PageSource::announce(reader, &mut { unread });
         let rendered: Vec<_> = batch.into_par_iter().map(|leaf| leaf.and_then(render_leaf)).collect();
         for leaf in rendered {
             match leaf {

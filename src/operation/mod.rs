@@ -3,6 +3,7 @@
 //! Operations take plain values and a [`crate::progress::Progress`], and give plain values back; they never print,
 //! prompt or read the environment. Plans are values too, so a dry run is not executing one.
 
+pub mod access;
 pub mod amend;
 pub mod backup;
 pub mod cat;

@@ -12,6 +12,10 @@ impl PageSource for Reader<'_> {
     fn page(&self, id: &PageId) -> Result<Bytes, PageError> {
         Reader::page(self, id).map_err(|source| PageError::Unreadable { id: *id, source: Box::new(source) })
     }
+
+    fn announce(&self, ids: &mut dyn Iterator<Item = &PageId>) {
+        self.fetch_pages(ids);
+    }
 }
 
 /// Stores pages through a session.

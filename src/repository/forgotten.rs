@@ -2,7 +2,6 @@
 //!
 //! Whether one can come back is `operation::undo`'s business: its chunks may be gone already.
 
-use rayon::prelude::*;
 use serde::Deserialize;
 
 use crate::id::SnapshotId;
@@ -11,6 +10,7 @@ use crate::repository::error::RepositoryError;
 use crate::repository::snapshot::{CommitCell, Snapshot};
 use crate::storage::StorageErrorKind;
 use crate::storage::name::{ObjectName, Prefix};
+use crate::storage::together::{Nearby, both, each};
 
 /// A snapshot that was forgotten.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,7 +44,11 @@ impl Repository {
     pub fn forgotten(&self) -> Result<ForgottenSnapshots, RepositoryError> {
         let marks = self.storage().list(&Prefix::Forgets)?;
         let ids: Vec<SnapshotId> = marks.iter().filter_map(|object| object.name.forget_mark_id()).collect();
-        let read: Vec<_> = ids.par_iter().map(|id| (*id, self.cell(*id), self.read_mark(*id))).collect();
+        let storage = self.storage().as_ref();
+        let read = each(storage, Nearby::AtOnce, &ids, |id| {
+            let (cell, mark) = both(storage, || self.cell(*id), || self.read_mark(*id));
+            (*id, cell, mark)
+        });
         let mut forgotten = ForgottenSnapshots { readable: Vec::new(), damaged: Vec::new() };
         for (id, cell, mark) in read {
             let record = match cell {

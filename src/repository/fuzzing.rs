@@ -73,16 +73,16 @@ fn sealing() -> (Keys, ObjectName) {
 }
 
 /// Chunks in an invented pack, and in each of its frames.
-const INVENTED_CHUNKS: (u64, usize) = (64, 8);
+const INVENTED_CHUNKS: (u8, usize) = (64, 8);
 
 /// Puts a base segment of packs that do not exist, of chunks whose ids are the hashes of these numbers: an index of any size
 /// without its data. Returns it as a manifest lists it.
 pub fn put_invented_base(repository: &Repository, numbers: Range<u64>) -> Result<BaseSegment, RepositoryError> {
     let (of_pack, of_frame) = INVENTED_CHUNKS;
     let mut packs = Vec::new();
-    for first in numbers.clone().step_by(of_pack as usize) {
+    for first in numbers.clone().step_by(usize::from(of_pack)) {
         let ids: Vec<[u8; 32]> =
-            (first..numbers.end.min(first + of_pack)).map(|number| digest(&number.to_le_bytes())).collect();
+            (first..numbers.end.min(first + u64::from(of_pack))).map(|number| digest(&number.to_le_bytes())).collect();
         let lengths = vec![INVENTED_LENGTH; ids.len()];
         let frame = |chunks: &[[u8; 32]]| FrameRecord {
             stored_length: INVENTED_LENGTH,

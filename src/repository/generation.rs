@@ -10,11 +10,10 @@ use crate::codec::hash::digest;
 use crate::id::{PackId, SegmentId, SessionId};
 use crate::repository::Repository;
 use crate::repository::error::RepositoryError;
-use crate::repository::get_at_most;
 use crate::repository::index::delta::{PackRecord, encode_delta};
-use crate::repository::object::{DOCUMENT_SIZE_MAX, OBJECT_OVERHEAD, base_name, open_object};
+use crate::repository::object::base_name;
 use crate::storage::name::{ObjectName, Prefix};
-use crate::storage::{ByteRange, Put, StorageErrorKind};
+use crate::storage::{ByteRange, Put, Storage, StorageError, StorageErrorKind, StoredObject};
 
 /// How often generations are listed again where one seems to be skipped.
 const LISTINGS_MAX: u32 = 4;
@@ -86,6 +85,34 @@ impl Generation {
     }
 }
 
+/// The highest generations that a listing shows as decided and begun; 0 where there is none.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Begun {
+    decided: u64,
+    begun: u64,
+    /// The manifest of the decided one as it is listed; none where only its copy is.
+    manifest: Option<StoredObject>,
+}
+
+impl Begun {
+    pub(super) fn list(storage: &dyn Storage) -> Result<Self, StorageError> {
+        let objects = storage.list(&Prefix::Generations)?;
+        // A copy is only ever put after its manifest, so it decides as much.
+        let decided = objects.iter().filter_map(|object| {
+            object.name.prune_manifest_number().or_else(|| object.name.prune_manifest_copy_number())
+        });
+        let decided = decided.max().unwrap_or(0);
+        let begun = objects.iter().filter_map(|object| object.name.prune_intent_number()).max().unwrap_or(0);
+        let manifest = objects.into_iter().find(|object| object.name.prune_manifest_number() == Some(decided));
+        Ok(Self { decided, begun, manifest })
+    }
+
+    /// Whether both listings show the same.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        (self.decided, self.begun) == (other.decided, other.begun)
+    }
+}
+
 /// What the generation is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
@@ -101,15 +128,21 @@ impl Repository {
     /// # Errors
     /// Storage that does not answer, a manifest of which neither copy can be read, and for writers an intent.
     pub fn generation(&self, access: Access) -> Result<Generation, RepositoryError> {
-        let (mut number, mut begun) = self.listed_generations()?;
+        self.generation_of(Begun::list(self.storage.as_ref())?, access)
+    }
+
+    /// The generation that a listing shows, which is listed again where it seems to skip one.
+    pub(super) fn generation_of(&self, mut listed: Begun, access: Access) -> Result<Generation, RepositoryError> {
         for _ in 0..LISTINGS_MAX {
             // W2b: a listing may miss a manifest that was put meanwhile and show the intent after it.
-            if begun <= number + 1 {
+            if listed.begun <= listed.decided + 1 {
                 break;
             }
-            (number, begun) = self.listed_generations()?;
+            listed = Begun::list(self.storage.as_ref())?;
         }
-        let (manifest, hash) = if number == 0 { Default::default() } else { self.manifest(number)? };
+        let Begun { decided: number, begun, manifest } = listed;
+        let (manifest, hash) =
+            if number == 0 { Default::default() } else { self.read_manifest(number, manifest.as_ref())? };
         self.refuse_rollback(number, &hash)?;
         let open = match begun.checked_sub(number) {
             None | Some(0) => None,
@@ -123,17 +156,6 @@ impl Repository {
             }
         };
         Ok(Generation { number, manifest, hash, open })
-    }
-
-    /// The highest generations that are decided and begun, as one listing shows them; 0 where there is none.
-    fn listed_generations(&self) -> Result<(u64, u64), RepositoryError> {
-        let objects = self.storage.list(&Prefix::Generations)?;
-        // A copy is only ever put after its manifest, so it decides as much.
-        let decided = objects.iter().filter_map(|object| {
-            object.name.prune_manifest_number().or_else(|| object.name.prune_manifest_copy_number())
-        });
-        let begun = objects.iter().filter_map(|object| object.name.prune_intent_number());
-        Ok((decided.max().unwrap_or(0), begun.max().unwrap_or(0)))
     }
 
     /// Refuses a store that is older than what this machine saw of it, and remembers what it sees now.
@@ -163,10 +185,17 @@ impl Repository {
     /// The manifest of a generation and the hash by which the next one names it, or the copy of it where the first is missing
     /// or damaged, with no hash.
     pub fn manifest(&self, number: u64) -> Result<(Manifest, String), RepositoryError> {
+        self.read_manifest(number, None)
+    }
+
+    /// As [`Repository::manifest`], from the cache if it is the one `listed`.
+    fn read_manifest(&self, number: u64, listed: Option<&StoredObject>) -> Result<(Manifest, String), RepositoryError> {
         let name = ObjectName::prune_manifest(number);
         let first = || {
-            let stored = get_at_most(self.storage.as_ref(), &name, DOCUMENT_SIZE_MAX + OBJECT_OVERHEAD)?;
-            let document = open_object(&self.keys, self.config.id, &name, &stored, DOCUMENT_SIZE_MAX)?;
+            let (stored, document) = match listed {
+                Some(listed) => self.read_listed(listed)?,
+                None => self.read_sealed(&name)?,
+            };
             Ok((parse(&name, &document)?, hex::encode(digest(&stored))))
         };
         match first() {

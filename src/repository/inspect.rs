@@ -80,17 +80,17 @@ impl Repository {
     }
 
     /// What says of the generation that it is decided, and of the one after it that it was begun; nothing of it is ever deleted,
-    /// so what is not listed is looked for by its name. Generations before say nothing any more.
+    /// so what is not listed is looked for by its name. Generations before, and the intent of what is decided, say nothing any
+    /// more.
     fn generation_names(&self, number: u64) -> Result<BTreeSet<ObjectName>, RepositoryError> {
-        let of = |name: &ObjectName| {
+        let counts = |name: &ObjectName| {
             let decided = name.prune_manifest_number().or_else(|| name.prune_manifest_copy_number());
-            decided.or_else(|| name.prune_intent_number())
+            decided.is_some_and(|of| of >= number) || name.prune_intent_number().is_some_and(|of| of > number)
         };
-        let counts = |name: &ObjectName| of(name).is_some_and(|of| of >= number);
         let mut names = BTreeSet::from_iter(self.names(&Prefix::Generations, counts)?);
         if number > 0 {
             // The copy comes after it, or with the next prune where this one died between the two.
-            names.extend([ObjectName::prune_intent(number), ObjectName::prune_manifest(number)]);
+            names.insert(ObjectName::prune_manifest(number));
         }
         Ok(names)
     }

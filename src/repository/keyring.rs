@@ -14,7 +14,8 @@ use crate::repository::error::RepositoryError;
 use crate::repository::random::random_bytes;
 use crate::repository::{Repository, get_at_most};
 use crate::storage::name::{ObjectName, Prefix};
-use crate::storage::{Put, Storage};
+use crate::storage::together::{Nearby, each};
+use crate::storage::{Distance, Put, Storage};
 
 /// A secret that opens a repository.
 #[derive(Clone, Debug)]
@@ -53,9 +54,11 @@ impl Repository {
         let source = opener.source();
         let slot = KeySlot::create(id, self.config.id, source, label, created, KdfCost::default(), &self.roots)?;
         let document = Sealed::of_clear_document(slot.to_document()).bytes();
-        for name in slot_names(&id) {
+        let names = slot_names(&id);
+        let put = |name: &ObjectName| self.storage.put_if_absent(name, document.clone());
+        for put in each(self.storage.as_ref(), Nearby::InTurn, &names, put) {
             // The id was drawn just now: a taken name is an earlier try of these bytes.
-            let (Put::Created | Put::Exists) = self.storage.put_if_absent(&name, document.clone())?;
+            let (Put::Created | Put::Exists) = put?;
         }
         Ok(id)
     }
@@ -68,7 +71,8 @@ impl Repository {
             let slot = slot.map(|slot| (slot.kind(), slot.label().to_owned(), slot.created()));
             SlotSummary { id, slot, in_use: self.opened_with == Some(id) }
         };
-        Ok(ids.into_iter().map(summarise).collect())
+        let ids: Vec<SlotId> = ids.into_iter().collect();
+        Ok(each(self.storage.as_ref(), Nearby::InTurn, &ids, |id| summarise(*id)))
     }
 
     /// Removes a slot; the last one that can be read stays, or nothing would ever open the repository again.
@@ -90,16 +94,17 @@ impl Repository {
 /// The root secrets, by whichever slot `opener` opens; slots that are damaged become notices.
 pub(super) fn unlock(
     storage: &dyn Storage,
+    ids: BTreeSet<SlotId>,
     repository: RepositoryId,
     opener: &Opener,
     notices: &mut Vec<RepositoryError>,
 ) -> Result<(SlotId, Vec<RootSecret>), RepositoryError> {
-    let ids = slot_ids(storage)?;
     let slots = ids.len();
     let mut trial = Trial { repository, opener, refused: 0, unreadable: None };
     let mut not_opened = Vec::new();
-    for id in ids {
-        match read_slot(storage, &id, notices) {
+    for (id, (slot, damaged)) in read_slots(storage, ids) {
+        notices.extend(damaged);
+        match slot {
             Ok(slot) => match trial.open(&id, &slot)? {
                 Some(roots) => return Ok((id, roots)),
                 None => not_opened.push((id, slot)),
@@ -127,6 +132,25 @@ pub(super) fn unlock(
     match trial.unreadable {
         Some(error) if trial.refused == 0 => Err(RepositoryError::KeysDamaged { slots, reason: error.to_string() }),
         _ => Err(RepositoryError::WrongSecret { slots, location: storage.to_string() }),
+    }
+}
+
+/// A slot, and what was damaged of it though its copy served.
+type ReadSlot = (Result<KeySlot, RepositoryError>, Vec<RepositoryError>);
+
+/// The slots in turn: read when it is theirs, or all at once where each costs a round trip.
+fn read_slots(storage: &dyn Storage, ids: BTreeSet<SlotId>) -> Box<dyn Iterator<Item = (SlotId, ReadSlot)> + '_> {
+    let read = |id: &SlotId| {
+        let mut damaged = Vec::new();
+        (read_slot(storage, id, &mut damaged), damaged)
+    };
+    match storage.distance() {
+        Distance::Near => Box::new(ids.into_iter().map(move |id| (id, read(&id)))),
+        Distance::Far => {
+            let ids: Vec<SlotId> = ids.into_iter().collect();
+            let read = each(storage, Nearby::InTurn, &ids, read);
+            Box::new(ids.into_iter().zip(read))
+        }
     }
 }
 

@@ -15,6 +15,7 @@ use crate::repository::random::random_bytes;
 use crate::repository::session::SessionMark;
 use crate::repository::snapshot::CommitCell;
 use crate::storage::name::{ObjectName, Prefix};
+use crate::storage::together::{Nearby, each};
 
 /// How long a writer elsewhere may be silent before it is held for dead: six of its heartbeats.
 const SILENCE_MAX: Duration = Duration::from_secs(6 * 3600);
@@ -48,8 +49,11 @@ impl Repository {
             }
         }
         let mut open = Vec::with_capacity(signs.len());
-        for (id, last_sign) in signs {
-            let mark = match self.read_document(&ObjectName::session(&id)) {
+        let signs: Vec<(SessionId, SystemTime)> = signs.into_iter().collect();
+        let read = |(id, _): &(SessionId, SystemTime)| self.read_document(&ObjectName::session(id));
+        let marks = each(self.storage.as_ref(), Nearby::InTurn, &signs, read);
+        for ((id, last_sign), mark) in signs.into_iter().zip(marks) {
+            let mark = match mark {
                 Ok(document) => serde_json::from_slice(&document).ok(),
                 // It ended since, and another prune swept it.
                 Err(error) if error.is_not_found() => continue,

@@ -15,11 +15,14 @@ use crate::id::{RepositoryId, SlotId};
 use crate::repository::config::{Config, SIZE_MAX as CONFIG_SIZE_MAX, UnverifiedConfig};
 use crate::repository::error::RepositoryError;
 use crate::repository::index::cache::IndexCache;
-use crate::repository::keyring::{Opener, unlock};
+use crate::repository::keyring::{Opener, slot_ids, unlock};
 use crate::repository::object::{DOCUMENT_SIZE_MAX, OBJECT_OVERHEAD, open_object, seal_object};
+use crate::repository::object_cache::{CACHE_SIZE_DEFAULT, ObjectCache};
 use crate::repository::random::{Randomness, SystemRandomness, random_bytes};
+use crate::repository::view::Glimpse;
 use crate::storage::name::ObjectName;
-use crate::storage::{ByteRange, Put, Storage, StorageError, StorageErrorKind};
+use crate::storage::together::{Nearby, both, each};
+use crate::storage::{ByteRange, Distance, Put, Storage, StorageError, StorageErrorKind, StoredObject, Writers};
 
 pub mod config;
 pub mod error;
@@ -30,21 +33,26 @@ pub mod fuzzing;
 pub mod generation;
 pub mod index;
 mod inspect;
+mod kept;
 pub mod keyring;
 pub mod liveness;
 mod mend;
 mod object;
+mod object_cache;
 pub mod pack;
 mod pack_writer;
 pub mod random;
 pub mod reader;
 pub mod session;
 pub mod snapshot;
+mod upkeep;
 mod upload;
-mod view;
+pub mod view;
 
 /// Threads that put packs: several in flight double what a disk takes one by one, and each costs the memory of a pack.
 const UPLOAD_THREADS: NonZeroUsize = NonZeroUsize::new(4).expect("because 4 is not 0");
+/// The same where each put costs a round trip: twice as many packs on their way keep the line full.
+const UPLOAD_THREADS_FAR: NonZeroUsize = NonZeroUsize::new(8).expect("because 8 is not 0");
 /// Bytes of `reserve`, which a prune on a full disk frees first.
 const RESERVE_SIZE: usize = 1 << 20;
 
@@ -57,6 +65,7 @@ pub struct Repository {
     opened_with: Option<SlotId>,
     cipher: Cipher,
     cache: IndexCache,
+    objects: ObjectCache,
     randomness: Arc<dyn Randomness>,
     upload_threads: NonZeroUsize,
     notices: Vec<RepositoryError>,
@@ -70,18 +79,17 @@ impl Repository {
         created: jiff::Timestamp,
         cache_root: Option<PathBuf>,
     ) -> Result<Self, RepositoryError> {
-        for name in [ObjectName::config(), ObjectName::config_copy()] {
-            match storage.get(&name, ByteRange::From { offset: 0, length: 0 }) {
-                Ok(_) => return Err(RepositoryError::AlreadyExists { location: storage.to_string() }),
-                Err(error) if error.kind == StorageErrorKind::NotFound => {}
-                Err(error) => return Err(error.into()),
-            }
+        if Self::exists(storage.as_ref())? {
+            return Err(RepositoryError::AlreadyExists { location: storage.to_string() });
         }
         let config = Config::new(RepositoryId(random_bytes(&SystemRandomness)?), created);
         let roots = vec![RootSecret::random()];
         let keys = Keys::derive(&roots[0]);
+        let (cache, objects) = caches_of(cache_root, config.id, storage.as_ref());
         let repository = Self {
-            cache: cache_of(cache_root, config.id),
+            cache,
+            objects,
+            upload_threads: upload_threads_for(storage.as_ref()),
             storage,
             config,
             keys,
@@ -89,13 +97,14 @@ impl Repository {
             opened_with: None,
             cipher: Cipher::fastest_here(),
             randomness: Arc::new(SystemRandomness),
-            upload_threads: UPLOAD_THREADS,
             notices: Vec::new(),
         };
-        for (opener, label) in openers {
-            repository.add_key(opener, label, created)?;
-        }
-        repository.put_reserve()?;
+        let (added, reserved) = both(
+            repository.storage.as_ref(),
+            || openers.iter().try_for_each(|(opener, label)| repository.add_key(opener, label, created).map(drop)),
+            || repository.put_reserve(),
+        );
+        added.and(reserved)?;
         // The config comes last: without it there is no repository, and `init` can be run again.
         let document = repository.config.to_document(&repository.keys.config).bytes();
         let put = |name| repository.storage.put_if_absent(&name, document.clone());
@@ -112,13 +121,15 @@ impl Repository {
         opener: &Opener,
         cache_root: Option<PathBuf>,
     ) -> Result<Self, RepositoryError> {
-        let (unverified, mut notices) = read_config(storage.as_ref())?;
-        let (slot, roots) = unlock(storage.as_ref(), unverified.config.id, opener, &mut notices)?;
+        let (unverified, ids) = both(storage.as_ref(), || read_config(storage.as_ref()), || slot_ids(storage.as_ref()));
+        let (unverified, mut notices) = unverified?;
+        let (slot, roots) = unlock(storage.as_ref(), ids?, unverified.config.id, opener, &mut notices)?;
         let keys = Keys::derive(&roots[0]);
         let config = unverified.verify(&keys.config)?;
-        let cache = cache_of(cache_root, config.id);
+        let (cache, objects) = caches_of(cache_root, config.id, storage.as_ref());
         let cipher = Cipher::fastest_here();
         Ok(Self {
+            upload_threads: upload_threads_for(storage.as_ref()),
             storage,
             config,
             keys,
@@ -126,16 +137,41 @@ impl Repository {
             opened_with: Some(slot),
             cipher,
             cache,
+            objects,
             randomness: Arc::new(SystemRandomness),
-            upload_threads: UPLOAD_THREADS,
             notices,
         })
     }
 
+    /// Opens a repository, and begins to look at it meanwhile ([`Repository::look`]).
+    pub fn open_and_glimpse(
+        storage: &Arc<dyn Storage>,
+        opener: &Opener,
+        cache_root: Option<PathBuf>,
+    ) -> Result<(Self, Glimpse), RepositoryError> {
+        let open = || Self::open(Arc::clone(storage), opener, cache_root);
+        let (opened, glimpse) = both(storage.as_ref(), open, || Glimpse::list(storage.as_ref()));
+        let opened = opened?;
+        Ok((opened, glimpse?))
+    }
+
+    /// How many may write here at once, tried on `config`.
+    pub fn writers(&self) -> Result<Writers, RepositoryError> {
+        let name = ObjectName::config();
+        let content = match self.storage.distance() {
+            Distance::Near => Bytes::new(),
+            Distance::Far => self.storage.get(&name, ByteRange::All)?,
+        };
+        Ok(self.storage.probe(&name, content)?)
+    }
+
     /// Whether there is a repository, by its `config` or the copy of it.
     pub fn exists(storage: &dyn Storage) -> Result<bool, RepositoryError> {
-        for name in [ObjectName::config(), ObjectName::config_copy()] {
-            match storage.get(&name, ByteRange::From { offset: 0, length: 0 }) {
+        let names = [ObjectName::config(), ObjectName::config_copy()];
+        let looked =
+            each(storage, Nearby::InTurn, &names, |name| storage.get(name, ByteRange::From { offset: 0, length: 0 }));
+        for found in looked {
+            match found {
                 Ok(_) => return Ok(true),
                 Err(error) if error.kind == StorageErrorKind::NotFound => {}
                 Err(error) => return Err(error.into()),
@@ -162,6 +198,13 @@ impl Repository {
     #[must_use]
     pub fn with_upload_threads(mut self, threads: NonZeroUsize) -> Self {
         self.upload_threads = threads;
+        self
+    }
+
+    /// Keeps at most so many bytes of a repository far away in the local cache; with 0, nothing but its index.
+    #[must_use]
+    pub fn with_cache_size(mut self, bytes: u64) -> Self {
+        self.objects = self.objects.with_size_max(bytes);
         self
     }
 
@@ -212,12 +255,27 @@ impl Repository {
 
     /// Reads and opens a sealed document.
     pub fn read_document(&self, name: &ObjectName) -> Result<Vec<u8>, RepositoryError> {
-        self.read_object(name, DOCUMENT_SIZE_MAX)
+        self.read_sealed(name).map(|(_, document)| document)
     }
 
-    fn read_object(&self, name: &ObjectName, size_max: u64) -> Result<Vec<u8>, RepositoryError> {
-        let stored = get_at_most(self.storage.as_ref(), name, size_max + OBJECT_OVERHEAD)?;
-        open_object(&self.keys, self.config.id, name, &stored, size_max)
+    /// Reads and opens a sealed document; as it is stored, and what it says.
+    fn read_sealed(&self, name: &ObjectName) -> Result<(Bytes, Vec<u8>), RepositoryError> {
+        let stored = get_at_most(self.storage.as_ref(), name, DOCUMENT_SIZE_MAX + OBJECT_OVERHEAD)?;
+        let document = open_object(&self.keys, self.config.id, name, &stored, DOCUMENT_SIZE_MAX)?;
+        Ok((stored, document))
+    }
+
+    /// The same of one that was listed just now: the cache may have it.
+    fn read_listed(&self, listed: &StoredObject) -> Result<(Bytes, Vec<u8>), RepositoryError> {
+        if let Some(kept) = self.objects.object(listed) {
+            match open_object(&self.keys, self.config.id, &listed.name, &kept, DOCUMENT_SIZE_MAX) {
+                Ok(document) => return Ok((kept, document)),
+                Err(_) => self.objects.forget_object(listed),
+            }
+        }
+        let (stored, document) = self.read_sealed(&listed.name)?;
+        self.objects.keep_object(listed, &stored);
+        Ok((stored, document))
     }
 
     fn put_object(&self, name: &ObjectName, plaintext: &[u8]) -> Result<Put, RepositoryError> {
@@ -265,8 +323,21 @@ pub struct CuttingKeys<'k> {
     pub page_boundary: &'k [u8; 32],
 }
 
-fn cache_of(root: Option<PathBuf>, id: RepositoryId) -> IndexCache {
-    root.map_or_else(IndexCache::none, |root| IndexCache::below(&root, id))
+fn upload_threads_for(storage: &dyn Storage) -> NonZeroUsize {
+    match storage.distance() {
+        Distance::Near => UPLOAD_THREADS,
+        Distance::Far => UPLOAD_THREADS_FAR,
+    }
+}
+
+/// The caches of a repository: of its index, and of what else is far away.
+fn caches_of(root: Option<PathBuf>, id: RepositoryId, storage: &dyn Storage) -> (IndexCache, ObjectCache) {
+    let Some(root) = root else { return (IndexCache::none(), ObjectCache::none()) };
+    let objects = match storage.distance() {
+        Distance::Near => ObjectCache::none(),
+        Distance::Far => ObjectCache::below(&root, id, CACHE_SIZE_DEFAULT),
+    };
+    (IndexCache::below(&root, id), objects)
 }
 
 /// Reads `config`, or its copy where it is missing or damaged; what was wrong with the first is a notice.

@@ -15,6 +15,7 @@ use crate::repository::frame::FrameOpener;
 use crate::repository::index::delta::PackRecord;
 use crate::repository::index::segment::{FrameLocation, Location};
 use crate::repository::index::{DeltaSource, Index};
+use crate::repository::kept::Fetched;
 use crate::repository::pack::{
     FOOTER_SIZE, HEADER_SIZE, PACK_SIZE_MAX, PackFooter, PackHeader, PackKeys, PackKind, TRAILER_SIZE_MAX, count,
     open_trailer,
@@ -153,10 +154,12 @@ impl<'r> FrameReader<'r> {
 
 /// Reads chunks and pages by id, from any thread.
 pub struct Reader<'r> {
-    repository: &'r Repository,
-    index: &'r Index,
+    pub(super) repository: &'r Repository,
+    pub(super) index: &'r Index,
     frames: Mutex<FrameCache>,
     decoders: Mutex<Vec<FrameReader<'r>>>,
+    /// Packs of pages that were asked for, where there is a cache for them.
+    pub(super) fetched: Mutex<HashMap<PackId, Fetched>>,
     later: Mutex<Later>,
 }
 
@@ -180,7 +183,8 @@ impl<'r> Reader<'r> {
     /// A reader that keeps so many bytes of decompressed frames.
     pub fn with_cache(repository: &'r Repository, index: &'r Index, size: usize) -> Self {
         let frames = Mutex::new(FrameCache { size_max: size, ..FrameCache::default() });
-        Self { repository, index, frames, decoders: Mutex::default(), later: Mutex::default() }
+        let (decoders, fetched, later) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self { repository, index, frames, decoders, fetched, later }
     }
 
     /// The index it began with.
@@ -332,7 +336,7 @@ impl<'r> Reader<'r> {
         }
         let free = self.decoders.lock().expect("because no holder panics").pop();
         let mut reader = free.map_or_else(|| FrameReader::new(self.repository), Ok)?;
-        let content = reader.read(location).map(Bytes::copy_from_slice);
+        let content = self.read_frame(&mut reader, location);
         self.decoders.lock().expect("because no holder panics").push(reader);
         let length = content.as_ref().map_or(0, Bytes::len);
         *held = content.as_ref().ok().cloned();

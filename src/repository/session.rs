@@ -17,15 +17,17 @@ use crate::id::{IdHasher, PackId, SessionId, SnapshotId};
 use crate::repository::Repository;
 use crate::repository::error::RepositoryError;
 use crate::repository::frame::Effort;
-use crate::repository::generation::Access;
+use crate::repository::generation::{Access, Generation};
 use crate::repository::index::Index;
 use crate::repository::pack::PackKind;
 use crate::repository::pack_writer::{ClosedPack, PackWriter};
 use crate::repository::random::random_bytes;
-use crate::repository::snapshot::CommitCell;
+use crate::repository::snapshot::{CommitCell, Snapshots};
 use crate::repository::upload::Uploads;
 use crate::resource::SnapshotRecord;
 use crate::storage::name::{ObjectName, Prefix};
+use crate::storage::together::both;
+use crate::storage::{Distance, Storage, Writers};
 
 /// How often a session shows that it lives, well within the six hours a pruner waits.
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(3600);
@@ -85,6 +87,7 @@ pub struct Session {
     mode: Mode,
     index: Index,
     damaged: Vec<RepositoryError>,
+    writers: Option<Writers>,
     claims: Vec<Mutex<Claims>>,
     uploads: Uploads,
     new_bytes: AtomicU64,
@@ -100,31 +103,70 @@ struct Heartbeats {
 
 type Claims = HashSet<[u8; 32], BuildHasherDefault<IdHasher>>;
 
+/// The index as a writer may count on it, less the packs that are not there, of which it tells.
+fn whole_index(repository: &Repository) -> Result<(Generation, Index, Vec<RepositoryError>), RepositoryError> {
+    let storage = repository.storage().as_ref();
+    let (opened, stored) = both(storage, || repository.index_of(Access::Write), || repository.stored_packs());
+    let (generation, mut index, mut damaged) = opened?;
+    let mut stored = stored?;
+    if storage.distance() == Distance::Far && index.lacks_any(&stored) {
+        // What was stored after one listing and named before the other is not lost.
+        stored = repository.stored_packs()?;
+    }
+    // A lost pack heals where its content still is: whoever has that sends it again.
+    let lost = index.set_lost_packs_aside(&stored);
+    damaged.extend(lost.into_iter().map(|pack| RepositoryError::PackDamaged {
+        pack,
+        reason: "it is not there, or not as long as it was".to_owned(),
+    }));
+    Ok((generation, index, damaged))
+}
+
 impl Session {
     /// Announces the session, then opens the index.
     pub fn begin(repository: Arc<Repository>, mark: &SessionMark, mode: Mode) -> Result<Self, RepositoryError> {
+        Self::start(repository, mark, mode, |_| Ok(())).map(|(session, _, ())| session)
+    }
+
+    /// Announces the session, then opens the index and reads the snapshots beside it. Also does the upkeep that is due.
+    pub fn begin_with_snapshots(
+        repository: Arc<Repository>,
+        mark: &SessionMark,
+        mode: Mode,
+    ) -> Result<(Self, Snapshots), RepositoryError> {
+        let (session, generation, cells) = Self::start(repository, mark, mode, Repository::unforgotten_cells)?;
+        let snapshots = session.repository.counting(&generation, cells)?;
+        Ok((session, snapshots))
+    }
+
+    /// Announces the session, then opens the index, and reads something `beside` it.
+    fn start<T: Send>(
+        repository: Arc<Repository>,
+        mark: &SessionMark,
+        mode: Mode,
+        beside: impl FnOnce(&Repository) -> Result<T, RepositoryError> + Send,
+    ) -> Result<(Self, Generation, T), RepositoryError> {
         let id = SessionId(random_bytes(repository.randomness())?);
         repository.config().writable()?;
+        let (name, storage) = (ObjectName::session(&id), repository.storage());
+        let document = serde_json::to_vec(mark).expect("because a mark is plain data");
+        let announcement = repository.seal(&name, &document)?.bytes();
         if mode == Mode::Write {
-            let document = serde_json::to_vec(mark).expect("because a mark is plain data");
-            let _created = repository.put_object(&ObjectName::session(&id), &document)?;
-            // Best effort: a writer may lack the right, and what is not mended is still reported by `check`.
-            let _ = repository.mend_pairs();
+            let _created = storage.put_if_absent(&name, announcement.clone())?;
         }
-        if mode == Mode::Write {
-            // What is deduplicated against must not be lost in a power cut that our own packs survive.
-            repository.storage().settle(&Prefix::Index)?;
-        }
-        // W1 before W2 and W3: whoever prunes from now on sees the mark and waits, or was seen by us.
-        let (generation, mut index, mut damaged) = repository.index_of(Access::Write)?;
-        // A lost pack heals where its content still is: whoever has that sends it again.
-        let lost = index.set_lost_packs_aside(&repository.stored_packs()?);
-        damaged.extend(lost.into_iter().map(|pack| RepositoryError::PackDamaged {
-            pack,
-            reason: "it is not there, or not as long as it was".to_owned(),
-        }));
+        let upkeep = || if mode == Mode::Write { repository.upkeep(&name, announcement) } else { None };
+        let (writers, opened) = both(storage.as_ref(), upkeep, || {
+            if mode == Mode::Write {
+                // What is deduplicated against must not be lost in a power cut that our own packs survive.
+                storage.settle(&Prefix::Index)?;
+            }
+            // W1 before W2 and W3: whoever prunes from now on sees the mark and waits, or was seen by us.
+            let (index, beside) = both(storage.as_ref(), || whole_index(&repository), || beside(&repository));
+            Ok::<_, RepositoryError>((index?, beside?))
+        });
+        let ((generation, index, damaged), beside) = opened?;
         let epoch = generation.epoch();
-        Ok(Self {
+        let session = Self {
             uploads: Uploads::start(Arc::clone(&repository), id, epoch, mode),
             repository,
             id,
@@ -132,11 +174,18 @@ impl Session {
             mode,
             index,
             damaged,
+            writers,
             claims: (0..CLAIM_SHARDS).map(|_| Mutex::default()).collect(),
             new_bytes: AtomicU64::new(0),
             unflushed: AtomicU64::new(0),
             heartbeats: Mutex::new(Heartbeats { last: std::time::Instant::now(), count: 0 }),
-        })
+        };
+        Ok((session, generation, beside))
+    }
+
+    /// How many may write to the store, if that was asked when the session began.
+    pub fn writers(&self) -> Option<Writers> {
+        self.writers
     }
 
     /// Counts on these packs no longer: what is in them and asked for is stored again.

@@ -4,7 +4,6 @@
 
 use std::collections::HashSet;
 
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -14,7 +13,8 @@ use crate::repository::error::RepositoryError;
 use crate::repository::generation::{Access, Generation};
 use crate::resource::SnapshotRecord;
 use crate::storage::name::{ObjectName, Prefix};
-use crate::storage::{Put, StorageErrorKind};
+use crate::storage::together::{Nearby, both, each};
+use crate::storage::{Put, Storage, StorageError, StorageErrorKind, StoredObject};
 
 /// Most commas in a commit cell. What a list of empty words takes in memory is many times its text; a record of ten
 /// thousand resources with all their gaps has half as many.
@@ -85,40 +85,65 @@ pub struct SnapshotChanges {
     pub cells: HashSet<SnapshotId>,
 }
 
+/// Commit cells as they are listed, less those that are forgotten.
+#[derive(Debug)]
+pub(super) struct ListedCells {
+    cells: Vec<(SnapshotId, StoredObject)>,
+}
+
+impl ListedCells {
+    /// Marks before cells: a prune deletes the cell first, so a cell without a mark was never forgotten.
+    pub(super) fn list(storage: &dyn Storage) -> Result<Self, StorageError> {
+        let forgotten: HashSet<SnapshotId> =
+            storage.list(&Prefix::Forgets)?.iter().filter_map(|object| object.name.forget_mark_id()).collect();
+        let cells = storage.list(&Prefix::Cells)?.into_iter();
+        let known = cells.filter_map(|object| Some((object.name.commit_cell_id()?, object)));
+        Ok(Self { cells: known.filter(|(id, _)| !forgotten.contains(id)).collect() })
+    }
+}
+
+/// What these cells say.
+pub(super) struct Cells(Vec<(SnapshotId, Result<CommitCell, RepositoryError>)>);
+
 impl Repository {
     /// The snapshots that count now.
     pub fn snapshots(&self) -> Result<Snapshots, RepositoryError> {
-        self.snapshots_of(&self.generation(Access::Read)?)
+        let (generation, cells) =
+            both(self.storage.as_ref(), || self.generation(Access::Read), || self.unforgotten_cells());
+        self.counting(&generation?, cells?)
     }
 
     /// The snapshots that count at a generation (V): every commit cell that is not forgotten, and not a sleeper's.
     pub fn snapshots_of(&self, generation: &Generation) -> Result<Snapshots, RepositoryError> {
-        let cells = self.unforgotten_cells()?;
-        self.read_cells(generation, cells)
+        self.counting(generation, self.unforgotten_cells()?)
     }
 
     /// What changed of the snapshots that count since the commit cells were the `known` ones; only new cells are read.
     pub fn snapshots_since(&self, known: &HashSet<SnapshotId>) -> Result<SnapshotChanges, RepositoryError> {
         let generation = self.generation(Access::Read)?;
-        let cells: HashSet<SnapshotId> = self.unforgotten_cells()?.into_iter().collect();
+        let mut listed = ListedCells::list(self.storage.as_ref())?;
+        let cells: HashSet<SnapshotId> = listed.cells.iter().map(|(id, _)| *id).collect();
         let gone = known.difference(&cells).copied().collect();
-        let unknown: Vec<SnapshotId> = cells.difference(known).copied().collect();
-        let read = self.read_cells(&generation, unknown)?;
+        listed.cells.retain(|(id, _)| !known.contains(id));
+        let read = self.counting(&generation, self.read_cells(listed)?)?;
         Ok(SnapshotChanges { new: read.valid, gone, damaged: read.damaged, cells })
     }
 
-    fn unforgotten_cells(&self) -> Result<Vec<SnapshotId>, RepositoryError> {
-        let marks = self.storage.list(&Prefix::Forgets)?;
-        let forgotten: HashSet<SnapshotId> = marks.iter().filter_map(|object| object.name.forget_mark_id()).collect();
-        let cells = self.storage.list(&Prefix::Cells)?;
-        let ids = cells.iter().filter_map(|object| object.name.commit_cell_id());
-        Ok(ids.filter(|id| !forgotten.contains(id)).collect())
+    /// Every commit cell that is not forgotten.
+    pub(super) fn unforgotten_cells(&self) -> Result<Cells, RepositoryError> {
+        self.read_cells(ListedCells::list(self.storage.as_ref())?)
     }
 
-    fn read_cells(&self, generation: &Generation, cells: Vec<SnapshotId>) -> Result<Snapshots, RepositoryError> {
-        let read: Vec<_> = cells.into_par_iter().map(|id| (id, self.cell(id))).collect();
+    pub(super) fn read_cells(&self, listed: ListedCells) -> Result<Cells, RepositoryError> {
+        let ListedCells { cells } = listed;
+        let read = each(self.storage.as_ref(), Nearby::AtOnce, &cells, |(_, object)| self.listed_cell(object));
+        Ok(Cells(cells.into_iter().map(|(id, _)| id).zip(read).collect()))
+    }
+
+    /// Those of the cells that are snapshots which count.
+    pub(super) fn counting(&self, generation: &Generation, cells: Cells) -> Result<Snapshots, RepositoryError> {
         let mut snapshots = Snapshots { valid: Vec::new(), damaged: Vec::new() };
-        for (id, cell) in read {
+        for (id, cell) in cells.0 {
             match cell {
                 Ok(CommitCell::Snapshot { epoch, snapshot }) if generation.counts(&id, epoch) => {
                     snapshots.valid.push(Snapshot { id, record: *snapshot });
@@ -132,6 +157,13 @@ impl Repository {
         }
         snapshots.valid.sort_by_key(|snapshot| (snapshot.record.time, snapshot.id));
         Ok(snapshots)
+    }
+
+    /// What a commit cell says that a listing showed.
+    pub fn listed_cell(&self, listed: &StoredObject) -> Result<CommitCell, RepositoryError> {
+        let (_, document) = self.read_listed(listed)?;
+        let damaged = |reason| RepositoryError::ObjectDamaged { name: listed.name.clone(), reason };
+        parse_cell(&document).map_err(damaged)
     }
 
     /// Marks a snapshot as forgotten; its data stays until a prune. Marking twice is fine.

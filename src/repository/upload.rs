@@ -15,7 +15,7 @@ use crate::repository::Repository;
 use crate::repository::error::RepositoryError;
 use crate::repository::index::delta::{PackRecord, encode_delta};
 use crate::repository::index::remember;
-use crate::repository::pack::count;
+use crate::repository::pack::{PackKind, count};
 use crate::repository::pack_writer::ClosedPack;
 use crate::repository::session::Mode;
 use crate::storage::Put;
@@ -141,8 +141,12 @@ impl Shared {
         if self.mode == Mode::Write {
             // A taken name means that an earlier try of these very bytes arrived: the salt makes names unique.
             let (Put::Created | Put::Exists) =
-                self.repository.storage().put_if_absent(&ObjectName::pack(&id), bytes)?;
+                self.repository.storage().put_if_absent(&ObjectName::pack(&id), bytes.clone())?;
+            if header.kind == PackKind::Pages {
+                self.repository.objects.keep_pack(&id, &bytes);
+            }
         }
+        drop(bytes);
         self.written.fetch_add(u64::from(size), Ordering::Relaxed);
         let mut buffers = self.buffers.lock().expect("because no holder panics");
         if buffers.len() < BUFFERS_KEPT {

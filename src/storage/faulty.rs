@@ -12,7 +12,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 
 use crate::storage::name::{ObjectName, Prefix};
-use crate::storage::{Attempt, ByteRange, Put, Storage, StorageError, StorageErrorKind, StoredObject, Writers};
+use crate::storage::{
+    Attempt, ByteRange, Distance, Put, Storage, StorageError, StorageErrorKind, StoredObject, Writers,
+};
 
 /// When something goes wrong, and what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -223,7 +225,11 @@ impl<S: Storage> Storage for FaultyStorage<S> {
         self.call(Attempt::Settle, prefix.as_str(), || self.inner.settle(prefix), |(), _| ())
     }
 
-    fn probe(&self) -> Result<Writers, StorageError> {
-        self.inner.probe()
+    fn probe(&self, name: &ObjectName, content: Bytes) -> Result<Writers, StorageError> {
+        self.inner.probe(name, content)
+    }
+
+    fn distance(&self) -> Distance {
+        self.inner.distance()
     }
 }

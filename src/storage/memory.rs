@@ -10,12 +10,13 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 
 use crate::storage::name::{ObjectName, Prefix};
-use crate::storage::{Attempt, ByteRange, Put, Storage, StorageError, StorageErrorKind, StoredObject};
+use crate::storage::{Attempt, ByteRange, Distance, Put, Storage, StorageError, StorageErrorKind, StoredObject};
 
 /// Objects in a map. Shared between threads and, in an `Arc`, between the writers of a test.
 #[derive(Debug)]
 pub struct MemoryStorage {
     state: RwLock<State>,
+    distance: Distance,
 }
 
 #[derive(Debug)]
@@ -27,7 +28,13 @@ struct State {
 impl MemoryStorage {
     /// An empty store whose clock stands at the epoch.
     pub fn new() -> Self {
-        Self { state: RwLock::new(State { objects: BTreeMap::new(), now: SystemTime::UNIX_EPOCH }) }
+        let state = State { objects: BTreeMap::new(), now: SystemTime::UNIX_EPOCH };
+        Self { state: RwLock::new(state), distance: Distance::Near }
+    }
+
+    /// One that callers treat as if a network lay between: they ask several things at once, and keep a cache.
+    pub fn far() -> Self {
+        Self { distance: Distance::Far, ..Self::new() }
     }
 
     /// Moves the store's clock forward; objects put from now on carry the new time.
@@ -101,5 +108,9 @@ impl Storage for MemoryStorage {
     fn delete(&self, name: &ObjectName) -> Result<(), StorageError> {
         self.write().objects.remove(name);
         Ok(())
+    }
+
+    fn distance(&self) -> Distance {
+        self.distance
     }
 }

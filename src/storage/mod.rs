@@ -21,6 +21,7 @@ pub mod memory;
 pub mod name;
 pub mod retry;
 pub mod s3;
+pub mod together;
 
 /// A store of immutable objects. `Display` is the location shown in errors. Nothing is ever overwritten.
 pub trait Storage: Debug + Display + Send + Sync {
@@ -47,9 +48,15 @@ pub trait Storage: Debug + Display + Send + Sync {
     }
 
     /// Whether [`Storage::put_if_absent`] decides between writers here. A service may take the request and ignore the
-    /// condition in it, so it is tried on `config`, which must be there; other stores know it of themselves.
-    fn probe(&self) -> Result<Writers, StorageError> {
+    /// condition in it, so it is tried on `name`, which must be there with this `content`; other stores know it of themselves.
+    fn probe(&self, name: &ObjectName, content: Bytes) -> Result<Writers, StorageError> {
+        let _ = (name, content);
         Ok(Writers::Many)
+    }
+
+    /// How long an answer takes, so that callers know what to ask at once and what to keep.
+    fn distance(&self) -> Distance {
+        Distance::Near
     }
 }
 
@@ -74,9 +81,22 @@ impl<S: Storage + ?Sized> Storage for Arc<S> {
         (**self).settle(prefix)
     }
 
-    fn probe(&self) -> Result<Writers, StorageError> {
-        (**self).probe()
+    fn probe(&self, name: &ObjectName, content: Bytes) -> Result<Writers, StorageError> {
+        (**self).probe(name, content)
     }
+
+    fn distance(&self) -> Distance {
+        (**self).distance()
+    }
+}
+
+/// How long a store takes to answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Distance {
+    /// As long as this machine's own disk.
+    Near,
+    /// A round trip through a network, whatever is asked for.
+    Far,
 }
 
 /// How many may write to a store at once.

@@ -11,7 +11,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use crate::storage::name::{ObjectName, Prefix};
-use crate::storage::{Attempt, ByteRange, Put, Storage, StorageError, StorageErrorKind, StoredObject, Writers};
+use crate::storage::{
+    Attempt, ByteRange, Distance, Put, Storage, StorageError, StorageErrorKind, StoredObject, Writers,
+};
 
 /// Where time and chance come from.
 pub trait Clock: Debug + Send + Sync {
@@ -208,7 +210,11 @@ impl<S: Storage> Storage for RetryStorage<S> {
         self.repeat(|_| self.inner.settle(prefix))
     }
 
-    fn probe(&self) -> Result<Writers, StorageError> {
-        self.repeat(|_| self.inner.probe())
+    fn probe(&self, name: &ObjectName, content: Bytes) -> Result<Writers, StorageError> {
+        self.repeat(|_| self.inner.probe(name, content.clone()))
+    }
+
+    fn distance(&self) -> Distance {
+        self.inner.distance()
     }
 }

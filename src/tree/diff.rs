@@ -147,6 +147,7 @@ where
             self.old.skip();
             self.new.skip();
         }
+        self.source.announce(&mut pairs.iter().flat_map(|(old, new)| [old, new]).filter_map(LeafPage::unread));
         let compare = |(old, new): (LeafPage, LeafPage)| {
             let (old, new) = (old.read(&self.source)?, new.read(&self.source)?);
             Ok(differences(old, new, &self.is_same))

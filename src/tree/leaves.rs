@@ -26,6 +26,14 @@ pub enum LeafPage {
 }
 
 impl LeafPage {
+    /// The page that is still to be read.
+    pub fn unread(&self) -> Option<&PageId> {
+        match self {
+            Self::Read(_) => None,
+            Self::Unread { link, .. } => Some(&link.id),
+        }
+    }
+
     /// Its entries, checked against what stands above it.
     pub fn read(self, source: &impl PageSource) -> Result<Vec<Entry>, TreeError> {
         let (link, end) = match self {

@@ -44,6 +44,11 @@ pub enum PageError {
 pub trait PageSource: Send + Sync {
     /// The plaintext of a page, verified to have this id.
     fn page(&self, id: &PageId) -> Result<Bytes, PageError>;
+
+    /// Says that these pages will be asked for next, so that a source far away can have them brought at once.
+    fn announce(&self, ids: &mut dyn Iterator<Item = &PageId>) {
+        let _ = ids;
+    }
 }
 
 /// Takes pages.
@@ -56,11 +61,19 @@ impl<S: PageSource + ?Sized> PageSource for &S {
     fn page(&self, id: &PageId) -> Result<Bytes, PageError> {
         (**self).page(id)
     }
+
+    fn announce(&self, ids: &mut dyn Iterator<Item = &PageId>) {
+        (**self).announce(ids);
+    }
 }
 
 impl<S: PageSource + ?Sized> PageSource for Arc<S> {
     fn page(&self, id: &PageId) -> Result<Bytes, PageError> {
         (**self).page(id)
+    }
+
+    fn announce(&self, ids: &mut dyn Iterator<Item = &PageId>) {
+        (**self).announce(ids);
     }
 }
 

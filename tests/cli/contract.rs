@@ -24,17 +24,21 @@ const COMMANDS: &[&str] = &[
     "key",
     "prune",
     "tag",
+    "repository",
+    "aws",
     "config",
     "completions",
     "man",
 ];
 
-const INNER: [&[&str]; 11] = [
+const INNER: [&[&str]; 13] = [
     &["key", "list"],
     &["key", "add"],
     &["key", "remove"],
     &["key", "change"],
     &["key", "words"],
+    &["repository", "test"],
+    &["aws", "policy"],
     &["config", "init"],
     &["config", "check"],
     &["repair", "index"],

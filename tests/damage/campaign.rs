@@ -161,10 +161,10 @@ impl Fixture {
         let served = u64::from(read == ReadBack::Whole);
         let is_noticed = report.verdict() != Verdict::Sound
             || !repository.notices().is_empty()
-            || self.is_deletion(damage) && report.unfinished_sessions + report.unnamed_packs > 0;
+            || self.means_nothing(damage) && report.unfinished_sessions + report.unnamed_packs > 0;
         if is_noticed {
             Tally { served, ..found }
-        } else if self.is_deletion(damage) && served == 1 {
+        } else if self.means_nothing(damage) && served == 1 {
             Tally { lawful: 1, served, ..Tally::default() }
         } else {
             wrong(format!("check calls it sound, reading is {read:?}"))
@@ -172,9 +172,12 @@ impl Fixture {
     }
 
     /// A session mark, a forget mark, a cell, an intent that was not decided and the last manifest's copy may be absent by right;
-    /// nothing that is left depends on them.
-    fn is_deletion(&self, damage: Damage) -> bool {
+    /// nothing that is left depends on them. The intent of what is decided says nothing any more, whatever becomes of it.
+    fn means_nothing(&self, damage: Damage) -> bool {
         let (name, _) = &self.objects[damage.object()];
+        if name.prune_intent_number() == Some(1) {
+            return true;
+        }
         let may_be_absent = [Prefix::Sessions, Prefix::Forgets, Prefix::Cells, Prefix::Index];
         let is_last = name.prune_intent_number() == Some(2) || name.prune_manifest_copy_number() == Some(1);
         let may_be_absent = is_last || may_be_absent.iter().any(|prefix| prefix.covers(name));

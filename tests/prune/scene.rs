@@ -52,9 +52,18 @@ impl Patience for Hurry {
 
 impl Scene {
     pub(crate) fn new() -> Self {
+        Self::over(MemoryStorage::new())
+    }
+
+    /// One whose store is treated as if a network lay between.
+    pub(crate) fn far() -> Self {
+        Self::over(MemoryStorage::far())
+    }
+
+    fn over(store: MemoryStorage) -> Self {
         let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a folder");
         std::fs::create_dir(folder.path().join("tree")).expect("a tree");
-        let storage = Arc::new(FaultyStorage::scripted(MemoryStorage::new(), Vec::new()));
+        let storage = Arc::new(FaultyStorage::scripted(store, Vec::new()));
         let opener = Opener::Key(Arc::new(FileKey::generate()));
         let shared: Arc<dyn Storage> = Arc::clone(&storage) as _;
         let repository = Repository::init(shared, &[(opener.clone(), "")], Timestamp::UNIX_EPOCH, None).expect("init");

@@ -18,6 +18,7 @@ use snap::storage::{ByteRange, Storage};
 
 mod index;
 mod interruption;
+mod object_cache;
 mod open;
 mod order;
 mod pack;

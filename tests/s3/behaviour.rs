@@ -64,6 +64,27 @@ fn a_listing_is_read_page_by_page() {
 }
 
 #[test]
+fn many_packs_are_listed_in_parts_at_once_and_each_stands_in_one_of_them() {
+    let fake = Fake::start();
+    fake.rule(|rules| rules.page_size = 3);
+    let store = fake.storage("p");
+    for number in 0..100_u32 {
+        let digest = snap::codec::hash::digest(&number.to_le_bytes());
+        fake.keep(&format!("p/{}", ObjectName::pack(&PackId(digest))), b"pack");
+    }
+    // Names that are no packs, on the borders between the parts too.
+    for name in ["packs/0", "packs/1", "packs/8", "packs/f", "packs/zz", "packs/A", "reserve"] {
+        fake.keep(&format!("p/{name}"), b"");
+    }
+    let listed: Vec<String> =
+        store.list(&Prefix::Packs).expect("listed").into_iter().map(|object| object.name.to_string()).collect();
+    let expected: Vec<String> =
+        fake.objects().keys().filter_map(|key| Some(key.strip_prefix("p/")?.to_owned())).collect();
+    assert_eq!(listed, &expected[..expected.len() - 1]);
+    assert!(listed.len() == 106 && fake.requests(Operation::List) > 16);
+}
+
+#[test]
 fn a_store_at_the_top_of_a_bucket_works_alike() {
     let fake = Fake::start();
     let address = format!("s3://bucket?endpoint={}", fake.endpoint()).parse().expect("an address");
@@ -78,9 +99,9 @@ fn a_store_that_ignores_the_condition_is_found_out() {
     let fake = Fake::start();
     let store = fake.storage("p");
     create(&store, &ObjectName::config());
-    assert_eq!(store.probe().expect("tried"), Writers::Many);
+    assert_eq!(store.probe(&ObjectName::config(), content()).expect("tried"), Writers::Many);
     fake.rule(|rules| rules.heeds_condition = false);
-    assert_eq!(store.probe().expect("tried"), Writers::One);
+    assert_eq!(store.probe(&ObjectName::config(), content()).expect("tried"), Writers::One);
     assert_eq!(fake.content("p/config").expect("it is there"), content());
 }
 

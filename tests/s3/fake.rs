@@ -15,10 +15,12 @@ use std::time::Duration;
 use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
 use bytes::Bytes;
 use jiff::Timestamp;
+use serde_json::Value;
 use snap::storage::s3::store::{S3Options, S3Storage};
 
 use super::fault::{Effect, Fault};
 use super::http::{Answer, Request, header, read_request};
+use super::policy::{Asked, allows};
 
 /// What the fake may be asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -78,6 +80,9 @@ struct State {
     under_way: usize,
     now: Duration,
     violations: Vec<String>,
+    /// What the credentials may do; everything where there is none.
+    policy: Option<Value>,
+    denied: Vec<String>,
 }
 
 const BUCKET: &str = "bucket";
@@ -102,7 +107,17 @@ impl Fake {
             under_way_max: usize::MAX,
         };
         let (objects, faults, counts) = (BTreeMap::new(), Vec::new(), BTreeMap::new());
-        let state = State { objects, rules, faults, counts, under_way: 0, now: Duration::ZERO, violations: Vec::new() };
+        let state = State {
+            objects,
+            rules,
+            faults,
+            counts,
+            under_way: 0,
+            now: Duration::ZERO,
+            violations: Vec::new(),
+            policy: None,
+            denied: Vec::new(),
+        };
         let shared = Arc::new(Shared {
             state: Mutex::new(state),
             is_stopping: AtomicBool::new(false),
@@ -119,6 +134,11 @@ impl Fake {
     /// Where it answers.
     pub(crate) fn endpoint(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// A repository's address in it.
@@ -179,9 +199,25 @@ impl Fake {
         state.objects.insert(key.to_owned(), kept);
     }
 
+    /// Loses what is kept under a key.
+    pub(crate) fn lose(&self, key: &str) {
+        lock(&self.shared.state).objects.remove(key);
+    }
+
     /// Requests of one kind so far.
     pub(crate) fn requests(&self, operation: Operation) -> u64 {
         lock(&self.shared.state).counts.get(&operation).copied().unwrap_or(0)
+    }
+
+    /// Whose every request is judged by this policy from now on.
+    pub(crate) fn allow_only(&self, policy: Option<Value>) {
+        let mut state = lock(&self.shared.state);
+        (state.policy, state.denied) = (policy, Vec::new());
+    }
+
+    /// What the policy refused.
+    pub(crate) fn denied(&self) -> Vec<String> {
+        lock(&self.shared.state).denied.clone()
     }
 
     /// What was asked in a way that AWS would refuse.
@@ -301,7 +337,8 @@ impl Shared {
 
     fn answer(&self, request: &Request) -> Answer {
         let mut state = lock(&self.state);
-        if let Some(violation) = request.violation() {
+        let is_free = state.policy.is_some() || !state.rules.demands_condition;
+        if let Some(violation) = request.violation(if is_free { &[] } else { &["if-none-match"] }) {
             state.violations.push(format!("{violation}: {} {}", request.method, request.path));
             return Answer::error(400, "InvalidRequest", violation);
         }
@@ -319,6 +356,12 @@ impl Shared {
         if request.bucket != BUCKET {
             return Answer::error(404, "NoSuchBucket", "The specified bucket does not exist");
         }
+        if let Some(policy) = &state.policy
+            && !is_allowed(policy, request, &state)
+        {
+            state.denied.push(format!("{} {}", request.method, request.path));
+            return Answer::error(403, "AccessDenied", "User is not authorized to perform this");
+        }
         match request.operation() {
             Operation::Put => self.put(request, &mut state),
             Operation::Get => get(request, &state),
@@ -333,7 +376,7 @@ impl Shared {
     fn put(&self, request: &Request, state: &mut State) -> Answer {
         let rules = state.rules;
         let condition = header(&request.headers, "if-none-match");
-        if rules.demands_condition && condition != Some("*") {
+        if state.policy.is_none() && rules.demands_condition && condition != Some("*") {
             return Answer::error(403, "AccessDenied", "the policy demands s3:if-none-match");
         }
         if rules.heeds_condition && condition == Some("*") && state.objects.contains_key(&request.key) {
@@ -353,6 +396,29 @@ impl Shared {
         state.objects.insert(request.key.clone(), kept);
         let answer = Answer::new(200).with("ETag", "\"etag\"");
         if rules.knows_checksums { answer.with("x-amz-checksum-crc32c", &checksum) } else { answer }
+    }
+}
+
+/// Whether the policy allows a request; one for an object that is not there needs the right to list as well.
+fn is_allowed(policy: &Value, request: &Request, state: &State) -> bool {
+    let bucket = format!("arn:aws:s3:::{BUCKET}");
+    let object = format!("{bucket}/{}", request.key);
+    let asked = |action, resource, context| allows(policy, &Asked { action, resource, context });
+    match request.operation() {
+        Operation::Put => {
+            let condition =
+                header(&request.headers, "if-none-match").map(|value| ("s3:if-none-match", value.to_owned()));
+            asked("s3:PutObject", object, condition.into_iter().collect())
+        }
+        Operation::Get => {
+            let is_there = state.objects.contains_key(&request.key);
+            asked("s3:GetObject", object, Vec::new()) && (is_there || asked("s3:ListBucket", bucket, Vec::new()))
+        }
+        Operation::List => {
+            let prefix = request.query.iter().find(|(name, _)| name == "prefix").map(|(_, value)| value.clone());
+            asked("s3:ListBucket", bucket, prefix.map(|prefix| ("s3:prefix", prefix)).into_iter().collect())
+        }
+        Operation::Delete => asked("s3:DeleteObject", object, Vec::new()),
     }
 }
 
@@ -392,7 +458,8 @@ fn get(request: &Request, state: &State) -> Answer {
 fn list(request: &Request, state: &State) -> Answer {
     let asked = |name: &str| request.query.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
     assert_eq!(asked("list-type"), Some("2"));
-    let (prefix, after) = (asked("prefix").unwrap_or_default(), asked("continuation-token").unwrap_or_default());
+    let (prefix, after) =
+        (asked("prefix").unwrap_or_default(), asked("continuation-token").or(asked("start-after")).unwrap_or_default());
     let escapes = asked("encoding-type") == Some("url");
     let mut keys = state.objects.iter().filter(|(key, _)| key.starts_with(prefix) && key.as_str() > after);
     let page: Vec<_> = keys.by_ref().take(state.rules.page_size).collect();

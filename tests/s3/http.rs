@@ -45,15 +45,16 @@ impl Request {
     }
 
     /// What AWS would refuse it for, or a policy, or what the program must never leave out.
-    pub(crate) fn violation(&self) -> Option<&'static str> {
+    pub(crate) fn violation(&self, demanded: &[&str]) -> Option<&'static str> {
         let has = |name| header(&self.headers, name).is_some();
         let Some(authorization) = header(&self.headers, "authorization") else { return Some("it is not signed") };
         let signed = authorization.split("SignedHeaders=").nth(1).and_then(|rest| rest.split(',').next());
         let signed: Vec<&str> = signed.unwrap_or_default().split(';').collect();
-        let must_be_signed: &[&str] = match self.method.as_str() {
-            "PUT" => &["host", "x-amz-date", "x-amz-content-sha256", "if-none-match", "x-amz-checksum-crc32c"],
-            _ => &["host", "x-amz-date", "x-amz-content-sha256"],
-        };
+        let mut must_be_signed = vec!["host", "x-amz-date", "x-amz-content-sha256"];
+        if self.method == "PUT" {
+            must_be_signed.push("x-amz-checksum-crc32c");
+            must_be_signed.extend(demanded);
+        }
         if !authorization.starts_with("AWS4-HMAC-SHA256 Credential=") {
             return Some("it is not signed with version 4");
         }

@@ -8,6 +8,11 @@ pub(crate) mod fault;
 mod http;
 mod matrix;
 mod others;
+mod policy;
 mod program;
+mod proxy;
+mod roles;
+mod trips;
+mod upkeep;
 
 pub(crate) mod fake;

@@ -110,7 +110,7 @@ fn moto_keeps_the_contract_and_the_program_works_on_it() {
     server.keeps_the_contract(&[]);
     let store = server.storage("probe");
     assert_eq!(store.put_if_absent(&ObjectName::config(), "config".into()).expect("stored"), Put::Created);
-    assert_eq!(store.probe().expect("tried"), Writers::Many);
+    assert_eq!(store.probe(&ObjectName::config(), "config".into()).expect("tried"), Writers::Many);
     Scene::new(server.place("program")).run_all();
 }
 
@@ -149,6 +149,6 @@ fn rclone_is_good_for_one_writer_and_the_program_works_on_it() {
     server.keeps_the_contract(RCLONE_BREAKS);
     let store = server.storage("probe");
     assert_eq!(store.put_if_absent(&ObjectName::config(), "config".into()).expect("stored"), Put::Created);
-    assert_eq!(store.probe().expect("tried"), Writers::One);
+    assert_eq!(store.probe(&ObjectName::config(), "config".into()).expect("tried"), Writers::One);
     Scene::new(server.place("program")).run_all();
 }

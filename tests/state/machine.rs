@@ -104,7 +104,9 @@ impl Machine {
     fn new(seed: u64) -> Self {
         let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a folder");
         std::fs::create_dir(folder.path().join("tree")).expect("a tree");
-        let storage = Arc::new(FaultyStorage::scripted(MemoryStorage::new(), Vec::new()));
+        // Half of them as if across a network: asked several things at once, so that a crash may fall elsewhere the next time.
+        let store = if seed % 4 < 2 { MemoryStorage::new() } else { MemoryStorage::far() };
+        let storage = Arc::new(FaultyStorage::scripted(store, Vec::new()));
         let opener = Opener::Key(Arc::new(FileKey::generate()));
         let now = Timestamp::UNIX_EPOCH;
         let shared: Arc<dyn Storage> = Arc::clone(&storage) as _;

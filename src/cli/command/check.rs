@@ -44,7 +44,7 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(arguments: &Args, context: &Context) -> Result<ExitStatus, Failure> {
-    let repository = repository::open(context)?;
+    let repository = repository::open_for_check(context)?;
     let request = CheckRequest {
         depth: arguments.read_data.map_or(Depth::Structure, |percent| Depth::Data(percent.0)),
         threads: std::thread::available_parallelism().map_or(1, NonZeroUsize::get),

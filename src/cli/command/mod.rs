@@ -2,6 +2,7 @@
 //!
 //! A command holds no logic of its own; what two commands need stands in `cli`, what is worth a test below it.
 
+pub mod aws;
 pub mod backup;
 pub mod cat;
 pub mod check;
@@ -20,6 +21,7 @@ pub mod man;
 pub mod mount;
 pub mod prune;
 pub mod repair;
+pub mod repository;
 pub mod restore;
 pub mod snapshots;
 pub mod stats;

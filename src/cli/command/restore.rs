@@ -13,7 +13,6 @@ use crate::cli::consent::Consent;
 use crate::cli::context::Context;
 use crate::cli::exit::ExitStatus;
 use crate::cli::failure::Failure;
-use crate::cli::location::WhenAbsent;
 use crate::cli::output::Form;
 use crate::cli::repository;
 use crate::cli::text;
@@ -95,8 +94,9 @@ pub enum OverwriteWish {
 /// Runs the command.
 pub fn run(arguments: &Args, context: &Context) -> Result<ExitStatus, Failure> {
     let reference = context.reference(&arguments.reference)?;
-    let repository = repository::open_or_create(context, WhenAbsent::Refuse)?;
-    let snapshot = repository::find_snapshot(context, &repository, &reference)?;
+    let (repository, glimpse) = repository::open_to_look(context)?;
+    let snapshots = repository.snapshots_glimpsed(glimpse)?;
+    let snapshot = repository::find_snapshot(context, snapshots, &reference)?;
     let request = request(arguments, context, reference.path);
     let consent = Consent::of_flag(arguments.yes);
     if arguments.delete && !arguments.dry_run {

@@ -46,8 +46,8 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(arguments: &Args, context: &Context) -> Result<ExitStatus, Failure> {
-    let repository = repository::open(context)?;
-    let all = view::snapshots(context, &repository)?;
+    let (repository, glimpse) = repository::open_and_glimpse(context)?;
+    let all = view::readable(context, repository.snapshots_glimpsed(glimpse)?);
     let digits = id_digits(&all);
     let chosen = arguments.choose(&all);
     match context.output.form() {

@@ -78,6 +78,7 @@ pub const KEYS: &[Key] = &[
     key("password-file", Kind::Path, "\"~/.config/snap/password\"", "holds the password").of("SNAP_PASSWORD_FILE"),
     key("key-file", Kind::Path, "\"~/.config/snap/key\"", "holds a key of 64 hex digits").of("SNAP_KEY_FILE"),
     key("cache-dir", Kind::Path, "\"~/.cache/snap\"", "what can be had again from the repository").of("SNAP_CACHE_DIR"),
+    key("cache-size", Kind::Size, "\"1G\"", "most of it that is kept of an S3 repository; 0 keeps the index only"),
     key("color", Kind::Choice(&["auto", "always", "never"]), "\"auto\"", "when to colour").of("SNAP_COLOR"),
     key("s3.packs-class", Kind::Choice(STORAGE_CLASSES), "\"STANDARD_IA\"", "storage class of new packs"),
     key("s3.rest-class", Kind::Choice(STORAGE_CLASSES), "\"STANDARD\"", "storage class of all other new objects"),

@@ -24,9 +24,9 @@ use crate::repository::error::RepositoryError;
 use crate::repository::pack::PackKind;
 use crate::repository::reader::Reader;
 use crate::repository::session::{Mode, Session, SessionMark};
-use crate::repository::snapshot::Snapshot;
 use crate::resource::{Coverage, Resource, ResourceRecord, SnapshotRecord, Summary};
 use crate::source::local::{LocalError, LocalRoot, drop_nested, resource_of};
+use crate::storage::Writers;
 use crate::tree::boundary::TreeParameters;
 use crate::tree::builder::TreeBuilder;
 use crate::tree::error::TreeError;
@@ -149,6 +149,10 @@ pub(super) struct Context<'c> {
     abandoned: AtomicBool,
 }
 
+/// What is told of a store that does not decide between writers, by whoever finds out.
+const ONE_WRITER: &str = "this store replaces objects it was told to keep: never write to it from two machines at once, \
+     and prune it with --exclusive only";
+
 /// How often a backup begins again because a prune held it for dead.
 const REVOCATIONS_MAX: usize = 4;
 
@@ -182,12 +186,15 @@ fn capture(
     let started = Instant::now();
     let (roots, resources) = resolve_roots(&request.roots, progress)?;
     let series = request.label.series.clone().unwrap_or_else(|| derived_series(&request.label.host, &resources));
-    let session =
-        Session::begin(Arc::clone(repository), &session_mark(&request.label.host, request.label.time), request.mode)?;
+    let mark = session_mark(&request.label.host, request.label.time);
+    let (session, snapshots) = Session::begin_with_snapshots(Arc::clone(repository), &mark, request.mode)?;
     for damaged in session.damaged() {
         progress.report(Event::Warning { message: format!("{damaged}; what it named is sent again") });
     }
-    let parent = newest_of(repository, &series)?;
+    if session.writers() == Some(Writers::One) {
+        progress.report(Event::Warning { message: ONE_WRITER.to_owned() });
+    }
+    let parent = snapshots.valid.into_iter().rfind(|snapshot| snapshot.record.series == series);
     let mut summary = Summary::default();
     let mut records = Vec::with_capacity(roots.len());
     for (root, resource) in roots.iter().zip(&resources) {
@@ -345,12 +352,6 @@ fn derived_series(host: &str, resources: &[Resource]) -> String {
         .collect();
     roots.sort();
     format!("{host}:{}", roots.join(","))
-}
-
-fn newest_of(repository: &Repository, series: &str) -> Result<Option<Snapshot>, BackupError> {
-    let mut snapshots = repository.snapshots()?.valid;
-    snapshots.retain(|snapshot| snapshot.record.series == series);
-    Ok(snapshots.pop())
 }
 
 fn resource_in<'r>(record: &'r SnapshotRecord, resource: &Resource) -> Option<&'r ResourceRecord> {

@@ -139,7 +139,7 @@ pub fn prune(
     progress: &dyn Progress,
 ) -> Result<PruneReport, PruneError> {
     repository.config().writable()?;
-    if request.mode == Mode::Write && !request.exclusive && repository.storage().probe()? == Writers::One {
+    if request.mode == Mode::Write && !request.exclusive && repository.writers()? == Writers::One {
         return Err(PruneError::SingleWriter);
     }
     progress.report(Event::Started { agent: AGENT.to_owned() });

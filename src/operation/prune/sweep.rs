@@ -1,6 +1,7 @@
 //! Deleting what a manifest has decided (P7). Anyone may do it, at any time and as often as they like: names never come back.
 
 use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
 
 use crate::id::{PackId, SegmentId, SessionId};
 use crate::operation::prune::{AGENT, PruneError};
@@ -9,6 +10,7 @@ use crate::repository::Repository;
 use crate::repository::generation::Manifest;
 use crate::repository::snapshot::CommitCell;
 use crate::storage::name::{ObjectName, Prefix};
+use crate::storage::together::{Nearby, each, try_each};
 
 /// What was deleted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,22 +38,26 @@ pub(super) fn sweep(
     }
     let mut swept = sweep_packs(repository, &manifest.deleted, progress)?;
     let kept: HashSet<SegmentId> = manifest.segments.iter().map(|segment| segment.id).collect();
-    let mut names: Vec<ObjectName> =
+    let mut index: Vec<ObjectName> =
         before.iter().filter(|old| !kept.contains(*old)).map(ObjectName::base_segment).collect();
     for object in storage.list(&Prefix::Index)? {
         if object.name.index_delta_parts().is_some_and(|(epoch, _, _)| epoch < number) {
-            names.push(object.name);
+            index.push(object.name);
         }
     }
-    names.extend(ended_sessions(repository, number, manifest)?);
-    for name in names {
-        if progress.interrupted() {
-            return Err(PruneError::Interrupted);
-        }
-        storage.delete(&name)?;
-        swept.others += 1;
+    let Ended { marks, cells, forgets } = ended_sessions(repository, number, manifest)?;
+    for names in [index, marks, cells, forgets] {
+        try_each(storage.as_ref(), &names, |name| delete(repository, name, progress))?;
+        swept.others += names.len() as u64;
     }
     Ok(swept)
+}
+
+fn delete(repository: &Repository, name: &ObjectName, progress: &dyn Progress) -> Result<(), PruneError> {
+    if progress.interrupted() {
+        return Err(PruneError::Interrupted);
+    }
+    Ok(repository.storage().delete(name)?)
 }
 
 fn sweep_packs(repository: &Repository, deleted: &[PackId], progress: &dyn Progress) -> Result<Swept, PruneError> {
@@ -62,11 +68,10 @@ fn sweep_packs(repository: &Repository, deleted: &[PackId], progress: &dyn Progr
     let stored = repository.stored_packs()?;
     let there: Vec<(&PackId, u64)> = deleted.iter().filter_map(|pack| Some((pack, *stored.get(pack)?))).collect();
     let bytes_total = there.iter().map(|(_, size)| size).sum();
-    for (pack, size) in &there {
-        if progress.interrupted() {
-            return Err(PruneError::Interrupted);
-        }
-        repository.storage().delete(&ObjectName::pack(pack))?;
+    let gone = Mutex::new(&mut swept);
+    try_each(repository.storage().as_ref(), &there, |(pack, size)| {
+        delete(repository, &ObjectName::pack(pack), progress)?;
+        let mut swept = gone.lock().unwrap_or_else(PoisonError::into_inner);
         swept.packs += 1;
         swept.bytes += size;
         progress.report(Event::Advanced {
@@ -77,29 +82,38 @@ fn sweep_packs(repository: &Repository, deleted: &[PackId], progress: &dyn Progr
             bytes_total,
             listed: true,
         });
-    }
+        Ok::<(), PruneError>(())
+    })?;
     Ok(swept)
 }
 
-/// The marks of sessions that ended, the cells of closed ones and of forgotten snapshots, in an order in which no run that
-/// is cut short brings a snapshot back: the cell before the mark that it is forgotten. The cell of a snapshot that counts
-/// never goes, nor a revoked one, on which its writer may still run.
-fn ended_sessions(repository: &Repository, number: u64, manifest: &Manifest) -> Result<Vec<ObjectName>, PruneError> {
+/// What is left of sessions that ended, in the order in which it goes: no run that is cut short brings a snapshot back, nor
+/// leaves a session without a cell, which would be waited for.
+struct Ended {
+    marks: Vec<ObjectName>,
+    /// Of closed sessions and of forgotten snapshots.
+    cells: Vec<ObjectName>,
+    /// The marks that those snapshots are forgotten.
+    forgets: Vec<ObjectName>,
+}
+
+/// The cell of a snapshot that counts never goes, nor a revoked one, on which its writer may still run.
+fn ended_sessions(repository: &Repository, number: u64, manifest: &Manifest) -> Result<Ended, PruneError> {
     let storage = repository.storage();
     let live: HashSet<&SessionId> = manifest.live.iter().collect();
-    let marks: Vec<ObjectName> = storage.list(&Prefix::Sessions)?.into_iter().map(|object| object.name).collect();
+    let mut marks: Vec<ObjectName> = storage.list(&Prefix::Sessions)?.into_iter().map(|object| object.name).collect();
     let marked: HashSet<SessionId> = marks.iter().filter_map(ObjectName::session_id).collect();
     let forgotten: HashSet<SessionId> =
         storage.list(&Prefix::Forgets)?.iter().filter_map(|object| object.name.forget_mark_id()).collect();
-    let (mut names, mut ended, mut cells) = (Vec::new(), HashSet::new(), HashSet::new());
-    for object in storage.list(&Prefix::Cells)? {
-        let Some(id) = object.name.commit_cell_id() else { continue };
-        cells.insert(id);
-        if !marked.contains(&id) && !forgotten.contains(&id) && live.contains(&id) {
-            // Most are old and stay: they need not be read.
-            continue;
-        }
-        let cell = match repository.cell(id) {
+    let listed = storage.list(&Prefix::Cells)?.into_iter();
+    let mut known: Vec<_> = listed.filter_map(|object| Some((object.name.commit_cell_id()?, object))).collect();
+    let there: HashSet<SessionId> = known.iter().map(|(id, _)| *id).collect();
+    // Most are old and stay: they need not be read.
+    known.retain(|(id, _)| marked.contains(id) || forgotten.contains(id) || !live.contains(id));
+    let read = each(storage.as_ref(), Nearby::InTurn, &known, |(_, object)| repository.listed_cell(object));
+    let (mut cells, mut forgets, mut ended) = (Vec::new(), Vec::new(), HashSet::new());
+    for ((id, object), cell) in known.into_iter().zip(read) {
+        let cell = match cell {
             // Another prune sweeps too.
             Err(error) if error.is_not_found() => continue,
             // It was forgotten because nobody can read it (P0), and stays: nobody knows whose it is.
@@ -111,26 +125,23 @@ fn ended_sessions(repository: &Repository, number: u64, manifest: &Manifest) -> 
             CommitCell::Closed { epoch } => {
                 ended.insert(id);
                 if epoch < number {
-                    names.push(object.name);
+                    cells.push(object.name);
                 }
             }
             CommitCell::Snapshot { epoch, .. } => {
                 ended.insert(id);
                 if forgotten.contains(&id) && epoch < number && !live.contains(&id) {
-                    names.push(object.name);
-                    names.push(ObjectName::forget_mark(&id));
+                    cells.push(object.name);
+                    forgets.push(ObjectName::forget_mark(&id));
                 }
             }
         }
     }
     // A mark whose cell went in a run that was cut short.
-    names.extend(forgotten.difference(&cells).map(ObjectName::forget_mark));
-    let is_of_ended = |mark: &ObjectName| {
+    forgets.extend(forgotten.difference(&there).map(ObjectName::forget_mark));
+    marks.retain(|mark| {
         let session = mark.session_id().or_else(|| mark.heartbeat_parts().map(|(session, _)| session));
         session.is_some_and(|session| ended.contains(&session))
-    };
-    // Before the cells: a session without a cell would be waited for.
-    let mut order: Vec<ObjectName> = marks.into_iter().filter(is_of_ended).collect();
-    order.append(&mut names);
-    Ok(order)
+    });
+    Ok(Ended { marks, cells, forgets })
 }

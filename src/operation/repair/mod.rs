@@ -75,7 +75,7 @@ fn renew(
     repairing: &Repairing<'_>,
     progress: &dyn Progress,
 ) -> Result<Repaired, RepairError> {
-    if !repairing.exclusive && repository.storage().probe()? == Writers::One {
+    if !repairing.exclusive && repository.writers()? == Writers::One {
         return Err(PruneError::SingleWriter.into());
     }
     for _ in 0..ROUNDS_MAX {

@@ -30,6 +30,7 @@ use crate::repository::error::RepositoryError;
 use crate::repository::reader::FrameReader;
 use crate::resource::escape_path;
 use crate::storage::name::ObjectName;
+use crate::storage::together::threads as threads_for;
 use crate::storage::{ByteRange, StorageErrorKind};
 use crate::tree::list::PieceIter;
 
@@ -41,6 +42,7 @@ pub(super) fn write<'t>(
     windows: &Receiver<Window<'t>>,
 ) -> Result<(), RestoreError> {
     let repository = context.reader.repository();
+    let threads = threads_for(repository.storage().as_ref(), threads);
     let mut readers = (0..threads.get()).map(|_| FrameReader::new(repository)).collect::<Result<Vec<_>, _>>()?;
     let damaged = Mutex::default();
     for mut window in windows {

@@ -6,8 +6,6 @@
 
 use std::collections::{HashMap, HashSet};
 
-use rayon::prelude::*;
-
 use crate::codec::hash::digest;
 use crate::entry::{Content, Piece};
 use crate::id::PackId;
@@ -52,6 +50,8 @@ pub struct Index {
 pub(crate) trait DeltaSource: Sync {
     /// The packs that the delta or base segment of this name names.
     fn packs_of(&self, name: &str) -> Result<Vec<PackRecord>, RepositoryError>;
+    /// The same of several, in their order.
+    fn packs_of_each(&self, names: &[&String]) -> Vec<Result<Vec<PackRecord>, RepositoryError>>;
     /// The packs on storage that `index` does not name, read from their trailers; unreadable ones are left out.
     fn packs_beside(&self, index: &Index) -> Result<Vec<PackRecord>, RepositoryError>;
 }
@@ -66,9 +66,9 @@ impl Index {
     ) -> Result<(Self, Vec<RepositoryError>), RepositoryError> {
         let (mut segments, covered) = cache.load(names);
         let missing: Vec<&String> = names.iter().filter(|name| !covered.contains(name.as_str())).collect();
-        let read: Vec<_> = missing.par_iter().map(|name| (*name, source.packs_of(name))).collect();
+        let read = source.packs_of_each(&missing);
         let (mut read_names, mut packs, mut damaged) = (String::new(), Vec::new(), Vec::new());
-        for (name, result) in read {
+        for (name, result) in missing.into_iter().zip(read) {
             match result {
                 Ok(found) if is_base(name) => segments.push(segment_of_packs(&format!("{name}\n"), &found, cache)?),
                 Ok(mut found) => {
@@ -146,6 +146,11 @@ impl Index {
     /// Whether a cached segment was found damaged; what stands in it is not found until the index is opened again.
     pub(crate) fn is_cache_damaged(&self) -> bool {
         self.segments.iter().any(Segment::is_damaged)
+    }
+
+    /// Whether a pack that counts is not on storage, or not as long as it was.
+    pub(crate) fn lacks_any(&self, stored: &HashMap<PackId, u64>) -> bool {
+        self.counted_packs().any(|pack| stored.get(&pack.id) != Some(&u64::from(pack.size)))
     }
 
     /// Compares with what storage holds: writers no longer count on packs that are gone or cut short. Returns those.

@@ -64,11 +64,15 @@ impl Connection {
         Ok(Self { address, credentials, gate: Gate::new(), current, runtime: Some(runtime) })
     }
 
-    /// Makes one request, or a few that belong together, and waits for the answer.
-    pub(super) fn run<T>(&self, request: impl AsyncFnOnce(Client) -> Result<T, Trouble>) -> Result<T, Trouble> {
+    /// Makes one request, or a few that belong together, and waits for the answer; `size` bytes are sent or come back.
+    pub(super) fn run<T>(
+        &self,
+        size: u64,
+        request: impl AsyncFnOnce(Client) -> Result<T, Trouble>,
+    ) -> Result<T, Trouble> {
         let current = self.current.read().unwrap_or_else(PoisonError::into_inner).clone();
         let pressure = |answer: &Result<T, Trouble>| answer.as_ref().err().map_or(Pressure::Unknown, |t| t.pressure);
-        let answer = self.gate.pass(|| self.runtime().block_on(request(current.client.clone())), pressure);
+        let answer = self.gate.pass(size, || self.runtime().block_on(request(current.client.clone())), pressure);
         match answer {
             Err(trouble) if trouble.credentials == Credentials::Expired => Err(self.renew(&current, trouble)),
             answer => {

@@ -13,15 +13,54 @@ use crate::storage::{StorageErrorKind, StoredObject};
 /// A page may be empty where much was deleted, but not without end.
 const EMPTY_PAGES_MAX: u32 = 1000;
 
+/// Part of a listing, by keys: all that come after one and not after another.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Span {
+    /// What comes before the first; none at the beginning.
+    pub(super) after: Option<String>,
+    /// The last that may be in it; none at the end.
+    pub(super) until: Option<String>,
+}
+
+impl Span {
+    /// What comes after `key` below `start`, in parts that are alike where names are hex digits drawn at random.
+    pub(super) fn parts_after(key: &str, start: &str) -> Vec<Self> {
+        let ends = "123456789abcdef".chars().map(|digit| format!("{start}{digit}")).filter(|end| end.as_str() > key);
+        let mut parts = Vec::with_capacity(16);
+        let mut after = key.to_owned();
+        for end in ends {
+            parts.push(Self { after: Some(std::mem::replace(&mut after, end.clone())), until: Some(end) });
+        }
+        parts.push(Self { after: Some(after), until: None });
+        parts
+    }
+}
+
 /// The pages so far.
 #[derive(Debug, Default)]
 pub(super) struct Listing {
     objects: Vec<StoredObject>,
     last_key: Option<String>,
+    until: Option<String>,
     empty_pages: u32,
 }
 
 impl Listing {
+    /// Nothing of a span.
+    pub(super) fn of(span: &Span) -> Self {
+        Self { last_key: span.after.clone(), until: span.until.clone(), ..Self::default() }
+    }
+
+    /// The last key that was listed.
+    pub(super) fn last_key(&self) -> Option<&str> {
+        self.last_key.as_deref()
+    }
+
+    /// Whether what follows lies beyond the span.
+    fn is_full(&self) -> bool {
+        self.until.as_ref().is_some_and(|until| self.last_key.as_ref() >= Some(until))
+    }
+
     /// Takes the page that was asked for by a token; the token of the next, if there is one.
     pub(super) fn take(
         &mut self,
@@ -47,6 +86,7 @@ impl Listing {
         self.empty_pages = if keys.is_empty() { self.empty_pages + 1 } else { 0 };
         match (page.is_truncated(), page.next_continuation_token()) {
             (Some(false), _) => Ok(None),
+            (Some(true), _) if self.is_full() => Ok(None),
             (Some(true), Some(_)) if self.empty_pages > EMPTY_PAGES_MAX => {
                 Err(Trouble::new(StorageErrorKind::Unsupported, "its listing does not end"))
             }
@@ -62,6 +102,9 @@ impl Listing {
             return Err(Trouble::new(StorageErrorKind::Unsupported, reason));
         }
         self.last_key = Some(key.to_owned());
+        if self.until.as_deref().is_some_and(|until| key > until) {
+            return Ok(());
+        }
         // Whatever else lies in the bucket is passed over.
         let Some(name) = address.name_of(key).and_then(|name| name.parse().ok()) else { return Ok(()) };
         let odd = || Trouble::no_answer(format!("the listing does not say size and time of {key:?}"));

@@ -5,9 +5,10 @@
 //! does, for every store alike, and the SDK's own retries are off. The SDK is asynchronous, the store is not: each call
 //! waits on a small runtime of its own, and calls from many threads are under way at once.
 //!
-//! Without the feature `s3` only addresses are understood.
+//! Without the feature `s3` only addresses are understood, and policies can be printed.
 
 pub mod address;
+pub mod policy;
 
 #[cfg(feature = "s3")]
 mod connection;

@@ -18,10 +18,13 @@ use crate::storage::s3::StorageClasses;
 use crate::storage::s3::address::S3Address;
 use crate::storage::s3::connection::Connection;
 use crate::storage::s3::error::Trouble;
-use crate::storage::s3::listing::Listing;
+use crate::storage::s3::listing::{Listing, Span};
 use crate::storage::s3::movement::{Movement, body_of, in_time};
 use crate::storage::s3::range::{Brought, Wanted};
-use crate::storage::{Attempt, ByteRange, Put, Storage, StorageError, StorageErrorKind, StoredObject, Writers};
+use crate::storage::together::{Nearby, each};
+use crate::storage::{
+    Attempt, ByteRange, Distance, Put, Storage, StorageError, StorageErrorKind, StoredObject, Writers,
+};
 
 /// What a store is reached with, beside its address.
 #[derive(Clone, Debug)]
@@ -38,6 +41,20 @@ impl Default for S3Options {
     fn default() -> Self {
         Self { classes: StorageClasses::default(), patience: Duration::from_secs(60), credentials: None }
     }
+}
+
+/// How much of a listing is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pages {
+    One,
+    All,
+}
+
+/// What becomes of an object that has the name already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Existing {
+    Kept,
+    Replaced,
 }
 
 /// Objects below one prefix of a bucket. The bucket exists already: who owns it decides what it is.
@@ -71,7 +88,20 @@ impl S3Storage {
         StorageError { location, name, attempt, kind, source }
     }
 
-    async fn put(&self, client: &Client, name: &ObjectName, content: Bytes) -> Result<Put, Trouble> {
+    /// Puts an object whatever is under its name: only for trying what credentials allow, with the bytes that are there.
+    pub fn replace(&self, name: &ObjectName, content: Bytes) -> Result<(), StorageError> {
+        let size = content.len() as u64;
+        let put = self.connection.run(size, async |client| self.put(&client, name, content, Existing::Replaced).await);
+        put.map(drop).map_err(|trouble| self.error(Attempt::Put, name.as_str(), trouble))
+    }
+
+    async fn put(
+        &self,
+        client: &Client,
+        name: &ObjectName,
+        content: Bytes,
+        existing: Existing,
+    ) -> Result<Put, Trouble> {
         let size = content.len() as u64;
         // CRC-32C: every store that knows checksums knows it, processors compute it faster than a line carries the bytes,
         // and it covers all of the object. It guards the way; what guards the content is sealed into it.
@@ -81,7 +111,7 @@ impl S3Storage {
             .put_object()
             .bucket(&self.address.bucket)
             .key(self.address.key(name.as_str()))
-            .if_none_match("*")
+            .set_if_none_match((existing == Existing::Kept).then(|| "*".to_owned()))
             .checksum_crc32_c(&checksum)
             .set_storage_class(self.classes.class_of(name).map(StorageClass::from))
             .content_length(
@@ -190,8 +220,15 @@ impl S3Storage {
         client.get_object().bucket(&self.address.bucket).key(self.address.key(name.as_str())).set_range(range)
     }
 
-    async fn list_pages(&self, client: &Client, prefix: &Prefix) -> Result<Vec<StoredObject>, Trouble> {
-        let mut listing = Listing::default();
+    /// Lists a span to its end, or one page of it; whether there is more.
+    async fn list_span(
+        &self,
+        client: &Client,
+        prefix: &Prefix,
+        span: &Span,
+        pages: Pages,
+    ) -> Result<(Listing, bool), Trouble> {
+        let mut listing = Listing::of(span);
         let mut token: Option<String> = None;
         loop {
             let request = client
@@ -199,13 +236,35 @@ impl S3Storage {
                 .bucket(&self.address.bucket)
                 .prefix(self.address.key(prefix.as_str()))
                 .encoding_type(EncodingType::Url)
+                .set_start_after(span.after.clone().filter(|_| token.is_none()))
                 .set_continuation_token(token.clone());
             let page = in_time(self.patience, &Movement::default(), request.send()).await?;
             token = listing.take(&self.address, token.as_deref(), &page.map_err(|error| Trouble::of(&error))?)?;
-            if token.is_none() {
-                return Ok(listing.finish());
+            if token.is_none() || pages == Pages::One {
+                return Ok((listing, token.is_some()));
             }
         }
+    }
+
+    fn list_some(&self, prefix: &Prefix, span: &Span, pages: Pages) -> Result<(Listing, bool), Trouble> {
+        self.connection.run(0, async |client| self.list_span(&client, prefix, span, pages).await)
+    }
+
+    /// Lists page by page; of packs, whose names are drawn at random, many parts at once where there are many.
+    fn list_all(&self, prefix: &Prefix) -> Result<Vec<StoredObject>, Trouble> {
+        if *prefix == Prefix::Packs {
+            let (first, is_more) = self.list_some(prefix, &Span::default(), Pages::One)?;
+            let Some(last) = first.last_key().filter(|_| is_more) else { return Ok(first.finish()) };
+            let parts = Span::parts_after(last, &self.address.key(prefix.as_str()));
+            let listed = each(self, Nearby::InTurn, &parts, |part| self.list_some(prefix, part, Pages::All));
+            let mut objects = first.finish();
+            match listed.into_iter().try_for_each(|part| part.map(|(part, _)| objects.extend(part.finish()))) {
+                // A store that does not know how to begin after a key.
+                Err(trouble) if trouble.kind == StorageErrorKind::Unsupported => {}
+                outcome => return outcome.map(|()| objects),
+            }
+        }
+        Ok(self.list_some(prefix, &Span::default(), Pages::All)?.0.finish())
     }
 
     async fn remove(&self, client: &Client, name: &ObjectName) -> Result<(), Trouble> {
@@ -239,13 +298,19 @@ impl fmt::Display for S3Storage {
 
 impl Storage for S3Storage {
     fn put_if_absent(&self, name: &ObjectName, content: Bytes) -> Result<Put, StorageError> {
-        let put = self.connection.run(async |client| self.put(&client, name, content).await);
+        let size = content.len() as u64;
+        let put = self.connection.run(size, async |client| self.put(&client, name, content, Existing::Kept).await);
         put.map_err(|trouble| self.error(Attempt::Put, name.as_str(), trouble))
     }
 
     /// What arrives with a wrong checksum is read once more: wrong on its way and wrong on the store's disk look alike.
     fn get(&self, name: &ObjectName, range: ByteRange) -> Result<Bytes, StorageError> {
-        let fetch = || self.connection.run(async |client| self.fetch(&client, name, range).await);
+        // Of a suffix nobody knows how much there is; those who ask for one know that it is little.
+        let size = match range {
+            ByteRange::From { length, .. } => length,
+            ByteRange::All | ByteRange::Suffix(_) => 0,
+        };
+        let fetch = || self.connection.run(size, async |client| self.fetch(&client, name, range).await);
         let content = match fetch() {
             Err(trouble) if trouble.kind == StorageErrorKind::Corrupt => fetch(),
             content => content,
@@ -254,22 +319,23 @@ impl Storage for S3Storage {
     }
 
     fn list(&self, prefix: &Prefix) -> Result<Vec<StoredObject>, StorageError> {
-        let listed = self.connection.run(async |client| self.list_pages(&client, prefix).await);
-        listed.map_err(|trouble| self.error(Attempt::List, prefix.as_str(), trouble))
+        self.list_all(prefix).map_err(|trouble| self.error(Attempt::List, prefix.as_str(), trouble))
     }
 
     fn delete(&self, name: &ObjectName) -> Result<(), StorageError> {
-        let removed = self.connection.run(async |client| self.remove(&client, name).await);
+        let removed = self.connection.run(0, async |client| self.remove(&client, name).await);
         removed.map_err(|trouble| self.error(Attempt::Delete, name.as_str(), trouble))
     }
 
-    /// Puts `config` again, with its own bytes: a store that knows `If-None-Match` says that it is there.
-    fn probe(&self) -> Result<Writers, StorageError> {
-        let name = ObjectName::config();
-        let content = self.get(&name, ByteRange::All)?;
-        Ok(match self.put_if_absent(&name, content)? {
+    /// Puts the object again, with its own bytes: a store that knows `If-None-Match` says that it is there.
+    fn probe(&self, name: &ObjectName, content: Bytes) -> Result<Writers, StorageError> {
+        Ok(match self.put_if_absent(name, content)? {
             Put::Exists => Writers::Many,
             Put::Created => Writers::One,
         })
+    }
+
+    fn distance(&self) -> Distance {
+        Distance::Far
     }
 }
