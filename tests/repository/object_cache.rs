@@ -8,9 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use snap::entry::Entry;
 use snap::repository::Repository;
 use snap::repository::reader::Reader;
-use snap::storage::Attempt;
-use snap::storage::Storage;
 use snap::storage::name::{ObjectName, Prefix};
+use snap::storage::{Attempt, ByteRange, Storage};
 use snap::tree::cursor::Cursor;
 
 use crate::prune::scene::{Scene, files};
@@ -162,7 +161,9 @@ fn the_listing_decides_what_is_there_and_when() {
     assert_eq!(answers(&scene.with_cache(cache.path())).len(), 1);
     // The store was put back from a copy and went on otherwise: another object under the name.
     scene.sleep_long();
-    scene.storage.inner().tamper(&ObjectName::commit_cell(&other), "something else".into());
+    let cell = ObjectName::commit_cell(&other);
+    let size = scene.storage.get(&cell, ByteRange::All).expect("it is there").len();
+    scene.storage.inner().tamper(&cell, vec![7; size].into());
     let snapshots = scene.with_cache(cache.path()).snapshots().expect("snapshots");
     assert_eq!((snapshots.valid.len(), snapshots.damaged.len()), (0, 1));
     assert_eq!(scene.names(Prefix::Cells).len(), 1);
