@@ -13,6 +13,7 @@ use crate::operation::reach::{Fault, Reach, Soundness, Witness};
 use crate::progress::Progress;
 use crate::repository::Repository;
 use crate::repository::error::RepositoryError;
+use crate::repository::generation::Access;
 use crate::repository::index::Index;
 use crate::repository::reader::Reader;
 use crate::repository::session::{Mode, Session};
@@ -34,6 +35,14 @@ pub enum AmendError {
         path: String,
         /// What is wrong there.
         reason: String,
+    },
+    /// A prune under way may take part of the snapshot.
+    #[error("a prune is under way that may take part of snapshot {id}: {path}")]
+    PruneUnderWay {
+        /// Which snapshot.
+        id: SnapshotId,
+        /// Path in the layout, escaped.
+        path: String,
     },
     /// The user asked to stop; nothing was changed.
     #[error("interrupted")]
@@ -90,7 +99,12 @@ fn prove(
     let fault = witness.fault.lock().expect("because no holder panics").take();
     match fault {
         Some(Fault { path, reason, .. }) => {
-            Err(AmendError::Incomplete { id: snapshot.id, path: escape_path(&path), reason })
+            let (id, path) = (snapshot.id, escape_path(&path));
+            // What an open intent condemns may be kept in the end, and no writer can tell.
+            if repository.generation(Access::Read)?.open.is_some() {
+                return Err(AmendError::PruneUnderWay { id, path });
+            }
+            Err(AmendError::Incomplete { id, path, reason })
         }
         None if progress.interrupted() => Err(AmendError::Interrupted),
         None => Ok(()),

@@ -32,6 +32,14 @@ pub enum UndoError {
         /// What is wrong there.
         reason: String,
     },
+    /// A prune under way may take part of it, and may keep it.
+    #[error("a prune is under way that may take part of snapshot {id}: {path}")]
+    PruneUnderWay {
+        /// Which snapshot.
+        id: SnapshotId,
+        /// Path in the layout, escaped.
+        path: String,
+    },
     /// The user asked to stop.
     #[error("interrupted")]
     Interrupted,
@@ -79,6 +87,7 @@ pub fn undo(
         Ok(id) => Ok(Undone::As(id)),
         Err(AmendError::Repository(error)) => Err(UndoError::Repository(error)),
         Err(AmendError::Incomplete { id, path, reason }) => Err(UndoError::TooLate { id, path, reason }),
+        Err(AmendError::PruneUnderWay { id, path }) => Err(UndoError::PruneUnderWay { id, path }),
         Err(AmendError::Interrupted) => Err(UndoError::Interrupted),
     }
 }

@@ -170,7 +170,15 @@ impl Repository {
     pub fn forget(&self, id: SnapshotId, time: jiff::Timestamp, host: &str) -> Result<(), RepositoryError> {
         self.config.writable()?;
         let document = serde_json::to_vec(&ForgetMark { time, host }).expect("because a mark is plain data");
-        let _created_or_there = self.put_object(&ObjectName::forget_mark(&id), &document)?;
+        let put = || self.put_object(&ObjectName::forget_mark(&id), &document);
+        let _created_or_there = match put() {
+            // Who forgets on a full disk means to make room: the reserve is there for this.
+            Err(error) if error.is_full() => {
+                self.free_reserve()?;
+                put()?
+            }
+            put => put?,
+        };
         Ok(())
     }
 

@@ -116,3 +116,34 @@ fn a_read_only_disk_can_be_read_and_says_so_when_written() {
     let ran = snap_at(&machine, "disk/second", &["init"]);
     assert!([1, 13].contains(&ran.code) && ran.stderr.contains("disk/second"), "{ran:?}");
 }
+
+#[test]
+fn a_disk_without_a_byte_left_is_emptied_by_forgetting_and_pruning() {
+    let machine = machine();
+    let Some(_disk) = Disk::mount(&machine.work("disk"), "16m") else { return };
+    snap_at(&machine, "disk/repository", &["init"]).expect_code(0);
+    noise(&machine.work("source/large"), 9_000_000);
+    snap_at(&machine, "disk/repository", &["backup", "source"]).expect_code(0);
+    std::fs::remove_file(machine.work("source/large")).expect("it goes");
+    snap_at(&machine, "disk/repository", &["backup", "source"]).expect_code(0);
+    // Others fill it to the last byte, and not even an empty file can be made any more.
+    let mut fill = std::fs::File::create(machine.work("disk/fill")).expect("created");
+    let mut fill_up = || {
+        for size in [1 << 20, 1 << 12, 1] {
+            while std::io::Write::write_all(&mut fill, &vec![7; size]).is_ok() {}
+        }
+    };
+    let reserve = machine.work("disk/repository/reserve");
+    snap_at(&machine, "disk/repository", &["forget", "latest~1"]).expect_code(0);
+    fill_up();
+    let ran = snap_at(&machine, "disk/repository", &["prune", "--max-unused", "0"]).expect_code(0);
+    assert!(ran.stdout.contains("freed") && reserve.exists(), "it is back: {ran:?}");
+    snap_at(&machine, "disk/repository", &["tag", "latest", "--add", "kept"]).expect_code(0);
+    fill_up();
+    snap_at(&machine, "disk/repository", &["forget", "latest", "--even-last-complete", "--yes"]).expect_code(0);
+    assert!(!reserve.exists(), "it made room for the mark");
+    snap_at(&machine, "disk/repository", &["undo"]).expect_code(0);
+    snap_at(&machine, "disk/repository", &["check", "--read-data"]).expect_code(0);
+    std::fs::remove_file(machine.work("disk/fill")).expect("it goes");
+    assert_kept(&machine, "disk/repository");
+}

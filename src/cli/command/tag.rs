@@ -98,6 +98,9 @@ fn line(tagged: &Tagged, snapshot: &Snapshot, mode: Mode, digits: usize) -> Stri
     }
 }
 
+/// The way out where a prune has condemned what a snapshot needs.
+pub const UNDER_WAY: &str = "`snap prune` ends it, if nobody does; then run this again";
+
 impl From<AmendError> for Failure {
     fn from(error: AmendError) -> Self {
         match error {
@@ -105,6 +108,7 @@ impl From<AmendError> for Failure {
             AmendError::Incomplete { .. } => {
                 Self::of(ExitStatus::Failed, &error).with_hint("`snap check` says what else is lost")
             }
+            AmendError::PruneUnderWay { .. } => Self::of(ExitStatus::Conflict, &error).with_hint(UNDER_WAY),
             AmendError::Interrupted => Self::of(ExitStatus::Interrupted, &error),
         }
     }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::cli::arguments::Talk;
+use crate::cli::command::tag::UNDER_WAY;
 use crate::cli::context::Context;
 use crate::cli::exit::ExitStatus;
 use crate::cli::failure::Failure;
@@ -224,6 +225,7 @@ impl From<UndoError> for Failure {
         match error {
             UndoError::Repository(error) => error.into(),
             UndoError::TooLate { .. } => Self::of(ExitStatus::Failed, &error),
+            UndoError::PruneUnderWay { .. } => Self::of(ExitStatus::Conflict, &error).with_hint(UNDER_WAY),
             UndoError::Interrupted => Self::of(ExitStatus::Interrupted, &error),
         }
     }

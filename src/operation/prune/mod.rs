@@ -144,6 +144,9 @@ pub fn prune(
     }
     progress.report(Event::Started { agent: AGENT.to_owned() });
     let report = run(repository, request, progress);
+    if report.as_ref().is_ok_and(|report| report.swept.packs > 0 || report.generation.is_some()) {
+        repository.restore_reserve();
+    }
     progress.report(Event::Finished { agent: AGENT.to_owned() });
     report
 }
@@ -171,6 +174,8 @@ fn run(
         let intent = match choose(repository, request, &generation, &mut report, progress) {
             // Another may have decided and swept what was being read here.
             Err(_) if has_decided(repository, number)? => continue,
+            // Another held its repacking for dead.
+            Err(PruneError::Repository(RepositoryError::Revoked)) => continue,
             intent => intent?,
         };
         let Some(intent) = intent else { return Ok(report) };
@@ -183,7 +188,6 @@ fn run(
         if end_generation(repository, request, &generation, &begun, &mut report, progress)? {
             report.generation = Some(number);
         }
-        repository.restore_reserve();
         return Ok(report);
     }
     Err(PruneError::Outrun)

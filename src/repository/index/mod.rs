@@ -25,6 +25,11 @@ pub mod segment;
 /// Segments beyond this many are merged.
 const SEGMENTS_MAX: usize = 8;
 
+/// Objects of the index that are read at once, at most 16 MiB each where a prune wrote them.
+const READ_AT_ONCE: usize = 16;
+/// Chunks of deltas that become one segment.
+const GATHERED_CHUNKS_MAX: usize = 1 << 20;
+
 /// Whether an object of the index is a segment of the base, by its name.
 fn is_base(name: &str) -> bool {
     name.starts_with(Prefix::Base.as_str())
@@ -66,24 +71,25 @@ impl Index {
     ) -> Result<(Self, Vec<RepositoryError>), RepositoryError> {
         let (mut segments, covered) = cache.load(names);
         let missing: Vec<&String> = names.iter().filter(|name| !covered.contains(name.as_str())).collect();
-        let read = source.packs_of_each(&missing);
-        let (mut read_names, mut packs, mut damaged) = (String::new(), Vec::new(), Vec::new());
-        for (name, result) in missing.into_iter().zip(read) {
-            match result {
-                Ok(found) if is_base(name) => segments.push(segment_of_packs(&format!("{name}\n"), &found, cache)?),
-                Ok(mut found) => {
-                    read_names.push_str(name);
-                    read_names.push('\n');
-                    packs.append(&mut found);
+        let (mut gathered, mut damaged) = (Gathered::default(), Vec::new());
+        // Some at once, for all of them need not fit in memory.
+        for names in missing.chunks(READ_AT_ONCE) {
+            for (name, result) in names.iter().zip(source.packs_of_each(names)) {
+                match result {
+                    Ok(found) if is_base(name) => {
+                        segments.push(segment_of_packs(&format!("{name}\n"), &found, cache)?);
+                    }
+                    Ok(found) => gathered.add(name, found),
+                    // Also where it is not there any more: a pruner merged it into a base segment while we looked.
+                    Err(error) if error.is_damage() => damaged.push(error),
+                    Err(error) => return Err(error),
                 }
-                // Also where it is not there any more: a pruner merged it into a base segment while we looked.
-                Err(error) if error.is_damage() => damaged.push(error),
-                Err(error) => return Err(error),
+            }
+            if gathered.chunks > GATHERED_CHUNKS_MAX {
+                segments.extend(gathered.end(cache)?);
             }
         }
-        if !packs.is_empty() {
-            segments.push(segment_of_packs(&read_names, &packs, cache)?);
-        }
+        segments.extend(gathered.end(cache)?);
         let segments = merge_smallest(segments, cache);
         let distrusted = manifest.distrusted.iter().copied().collect();
         let made_of = made_of(names, manifest);
@@ -246,6 +252,29 @@ fn made_of(names: &[String], manifest: &Manifest) -> [u8; 32] {
     names.sort_unstable();
     let deleted: Vec<String> = manifest.deleted.iter().map(PackId::to_string).collect();
     digest([names.join("\n"), deleted.join("\n"), manifest.previous.clone()].join("\n\n").as_bytes())
+}
+
+/// Deltas that will be one segment.
+#[derive(Default)]
+struct Gathered {
+    names: String,
+    packs: Vec<PackRecord>,
+    chunks: usize,
+}
+
+impl Gathered {
+    fn add(&mut self, name: &str, mut packs: Vec<PackRecord>) {
+        self.names.push_str(name);
+        self.names.push('\n');
+        self.chunks += packs.iter().map(|pack| pack.directory.ids.len()).sum::<usize>();
+        self.packs.append(&mut packs);
+    }
+
+    /// The segment of what was gathered, if anything was; gathers anew.
+    fn end(&mut self, cache: &IndexCache) -> Result<Option<Segment>, RepositoryError> {
+        let Self { names, packs, .. } = std::mem::take(self);
+        if packs.is_empty() { Ok(None) } else { segment_of_packs(&names, &packs, cache).map(Some) }
+    }
 }
 
 /// The packs that segments of the base name and the manifest does not.
