@@ -195,3 +195,12 @@ fn what_may_not_be_said_is_not_said() {
     }
     assert_none(&broken, "sources hold no wildcard of the crate, no unwrap, nothing unfinished, no silenced lint");
 }
+
+#[test]
+fn each_planted_bug_of_the_drill_has_its_place() {
+    let Ok(output) = std::process::Command::new("python3").args(["tests/drill", "--check"]).output() else {
+        println!("skipped: python3 is not here");
+        return;
+    };
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}

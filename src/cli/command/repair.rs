@@ -81,8 +81,8 @@ pub enum Action {
     },
     /// Beside each snapshot that lost something, make one of all that is left
     ///
-    /// The new snapshot names what is missing. The old one stays, and its restore gives what is left even of damaged
-    /// files, until --forget marks it as forgotten.
+    /// The new snapshot names what is missing. The old one stays, and mounted it gives what is left even of damaged files,
+    /// until --forget marks it as forgotten.
     ///
     /// Examples:
     ///   snap repair snapshots --dry-run

@@ -1,7 +1,7 @@
 //! `repair snapshots`: beside each snapshot that lost something, one that holds all that can still be had.
 //!
 //! The new snapshot amends the old one and says as gaps what is missing, so nobody takes it for complete. The old one stays
-//! unless it is forgotten too: as long as it is there, a restore of it gives even the parts of files that are left.
+//! unless it is forgotten too: as long as it is there, a mount of it gives even the parts of files that are left.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
