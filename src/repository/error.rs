@@ -112,6 +112,14 @@ pub enum RepositoryError {
     /// Compression failed.
     #[error(transparent)]
     Compress(#[from] CompressError),
+    /// What would be written could not be read again.
+    #[error("{name} would have {size} bytes, more than any document may have: nothing was written")]
+    DocumentTooLarge {
+        /// Which object.
+        name: ObjectName,
+        /// Its length.
+        size: u64,
+    },
     /// More than an index can address.
     #[error("the index has more frames or chunks than a segment can address")]
     IndexTooLarge,

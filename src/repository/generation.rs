@@ -11,7 +11,7 @@ use crate::id::{PackId, SegmentId, SessionId};
 use crate::repository::Repository;
 use crate::repository::error::RepositoryError;
 use crate::repository::index::delta::{PackRecord, encode_delta};
-use crate::repository::object::base_name;
+use crate::repository::object::{DOCUMENT_SIZE_MAX, base_name};
 use crate::storage::name::{ObjectName, Prefix};
 use crate::storage::{ByteRange, Put, Storage, StorageError, StorageErrorKind, StoredObject};
 
@@ -210,17 +210,17 @@ impl Repository {
 
     /// Begins a generation (P2). Where one exists, another pruner began it and his intent holds: read it back.
     pub fn put_intent(&self, number: u64, intent: &Intent) -> Result<Put, RepositoryError> {
-        self.put_object(&ObjectName::prune_intent(number), &document(intent))
+        self.put_document(&ObjectName::prune_intent(number), &document(intent))
     }
 
     /// Decides a generation (P6). Whose manifest was first is the one that holds: read it back.
     pub fn put_manifest(&self, number: u64, manifest: &Manifest) -> Result<Put, RepositoryError> {
-        self.put_object(&ObjectName::prune_manifest(number), &document(manifest))
+        self.put_document(&ObjectName::prune_manifest(number), &document(manifest))
     }
 
     /// Puts the copy of the manifest that holds, if it is not there yet.
     pub fn put_manifest_copy(&self, number: u64, manifest: &Manifest) -> Result<(), RepositoryError> {
-        let _created_or_there = self.put_object(&ObjectName::prune_manifest_copy(number), &document(manifest))?;
+        let _created_or_there = self.put_document(&ObjectName::prune_manifest_copy(number), &document(manifest))?;
         Ok(())
     }
 
@@ -231,6 +231,15 @@ impl Repository {
             Err(error) if error.kind == StorageErrorKind::NotFound => self.put_manifest_copy(number, manifest),
             there => Ok(there.map(drop)?),
         }
+    }
+
+    /// Puts a document that grows with the repository, unless nobody could read it.
+    fn put_document(&self, name: &ObjectName, document: &[u8]) -> Result<Put, RepositoryError> {
+        let size = document.len() as u64;
+        if size > DOCUMENT_SIZE_MAX {
+            return Err(RepositoryError::DocumentTooLarge { name: name.clone(), size });
+        }
+        self.put_object(name, document)
     }
 
     /// Puts a segment of the base index; returns its name.

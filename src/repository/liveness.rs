@@ -81,7 +81,11 @@ impl Repository {
         let document = serde_json::to_vec(mark).expect("because a mark is plain data");
         let _created = self.put_object(&name, &document)?;
         let listed = self.storage.list(&Prefix::Sessions)?;
-        self.decide_cell(id, &CommitCell::Closed { epoch })?;
+        // Another pruner may have held it for dead meanwhile: it has ended either way.
+        match self.decide_cell(id, &CommitCell::Closed { epoch }) {
+            Ok(()) | Err(RepositoryError::Revoked) => {}
+            Err(error) => return Err(error),
+        }
         let own = listed.iter().find(|object| object.name == name).map(|object| object.modified);
         own.ok_or_else(|| {
             let reason = "the store does not list what it has just taken".to_owned();

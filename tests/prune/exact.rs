@@ -129,3 +129,13 @@ fn a_store_that_went_back_is_refused_by_whoever_saw_it_further_on() {
     let elsewhere = tempfile::tempdir().expect("a folder");
     assert!(!refused(&scene.with_cache(elsewhere.path())), "who never saw it cannot know");
 }
+
+#[test]
+fn a_manifest_that_nobody_could_read_is_not_written() {
+    let scene = Scene::new();
+    let deleted = vec![snap::id::PackId([7; 32]); 1_010_000];
+    let manifest = snap::repository::generation::Manifest { deleted, ..Default::default() };
+    let put = scene.repository.put_manifest(1, &manifest);
+    assert!(matches!(put, Err(RepositoryError::DocumentTooLarge { .. })), "{put:?}");
+    assert_eq!(scene.names(Prefix::Generations), Vec::<String>::new());
+}
