@@ -198,9 +198,7 @@ fn what_may_not_be_said_is_not_said() {
 
 #[test]
 fn each_planted_bug_of_the_drill_has_its_place() {
-    let Ok(output) = std::process::Command::new("python3").args(["tests/drill", "--check"]).output() else {
-        println!("skipped: python3 is not here");
-        return;
-    };
+    let output = std::process::Command::new("python3").args(["tests/drill", "--check"]).output();
+    let output = output.expect("python3 starts, as it does for the second reader");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
