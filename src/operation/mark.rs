@@ -92,7 +92,8 @@ impl Marker<'_> {
         if !self.marks.mark(self.index, id) {
             return Err(format!("{kind} {} is in no pack that the index names", hex::encode(id)));
         }
-        if !self.index.is_whole() && !self.index.contains(id) {
+        // Every copy has an ordinal, those in packs that do not count among them.
+        if !self.index.counts_all() && !self.index.contains(id) {
             return Err(format!("the packs that held {kind} {} are not there", hex::encode(id)));
         }
         Ok(())

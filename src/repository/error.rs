@@ -169,4 +169,9 @@ impl RepositoryError {
             _ => false,
         }
     }
+
+    /// Whether what was asked for is gone for good as far as this one object tells: damaged, or known to nobody.
+    pub fn is_loss(&self) -> bool {
+        self.is_damage() || matches!(self, Self::Missing { .. })
+    }
 }

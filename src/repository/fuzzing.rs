@@ -96,7 +96,7 @@ pub fn put_invented_base(repository: &Repository, numbers: Range<u64>) -> Result
         packs.push(PackRecord { id: PackId(header.salt), size, header, directory });
     }
     let id = repository.put_base_segment(&packs)?;
-    Ok(BaseSegment { id, packs: packs.iter().map(|pack| pack.id).collect() })
+    Ok(BaseSegment { id, packs: packs.len() as u64, gone: Vec::new() })
 }
 
 /// Length of an invented chunk.

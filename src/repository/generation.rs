@@ -50,8 +50,11 @@ pub struct Manifest {
 pub struct BaseSegment {
     /// Its object.
     pub id: SegmentId,
-    /// The packs in it that still count.
-    pub packs: Vec<PackId>,
+    /// How many packs it names.
+    pub packs: u64,
+    /// Those of them that do not count any more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gone: Vec<PackId>,
 }
 
 /// The generation a repository is in.

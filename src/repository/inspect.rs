@@ -57,7 +57,8 @@ impl Repository {
             keep(&mut damaged, self.unless_gone(Prefix::Forgets, &mark.name, read))?;
             if let Some(forgotten) = mark.name.forget_mark_id() {
                 // A prune that was cut short took the cell and not yet the mark.
-                keep_listed(&mut damaged, self.cell(forgotten).map(drop))?;
+                let read = self.cell(forgotten).map(drop);
+                keep(&mut damaged, self.unless_gone(Prefix::Cells, &ObjectName::commit_cell(&forgotten), read))?;
             }
         }
         Ok(damaged)
@@ -137,6 +138,7 @@ impl Repository {
         }
     }
 }
+
 /// Keeps what is damage; a store that does not answer is none.
 fn keep(damaged: &mut Vec<RepositoryError>, result: Result<(), RepositoryError>) -> Result<(), RepositoryError> {
     match result {
@@ -146,13 +148,5 @@ fn keep(damaged: &mut Vec<RepositoryError>, result: Result<(), RepositoryError>)
             damaged.push(error);
             Ok(())
         }
-    }
-}
-
-/// The same for what was listed: a prune may have swept it since, and what is not there any more is not damaged.
-fn keep_listed(damaged: &mut Vec<RepositoryError>, result: Result<(), RepositoryError>) -> Result<(), RepositoryError> {
-    match result {
-        Err(error) if error.is_not_found() => Ok(()),
-        result => keep(damaged, result),
     }
 }

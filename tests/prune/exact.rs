@@ -1,7 +1,8 @@
 //! What a prune deletes, and what it leaves.
 
+use snap::id::PackId;
 use snap::operation::check::Verdict;
-use snap::operation::prune::plan::Reason;
+use snap::operation::prune::plan::{CONDEMNED_MAX, Limits, PackState, PackUse, Reason, plan};
 use snap::repository::Repository;
 use snap::repository::error::RepositoryError;
 use snap::storage::name::Prefix;
@@ -56,7 +57,7 @@ fn packs_in_part_unused_are_written_anew_within_the_limit() {
 fn packs_that_an_interrupted_backup_left_behind_go() {
     let mut scene = Scene::new();
     scene.back_up(&files(&[1]));
-    let stray = snap::storage::name::ObjectName::pack(&snap::id::PackId([7; 32]));
+    let stray = snap::storage::name::ObjectName::pack(&PackId([7; 32]));
     scene.storage.inner().tamper(&stray, bytes::Bytes::from_static(b"nobody knows what this is"));
     let report = scene.prune();
     assert_eq!(report.plan.reasons.get(&Reason::Unnamed).map(|(packs, _)| *packs), Some(1));
@@ -133,9 +134,23 @@ fn a_store_that_went_back_is_refused_by_whoever_saw_it_further_on() {
 #[test]
 fn a_manifest_that_nobody_could_read_is_not_written() {
     let scene = Scene::new();
-    let deleted = vec![snap::id::PackId([7; 32]); 1_010_000];
+    let deleted = vec![PackId([7; 32]); 1_010_000];
     let manifest = snap::repository::generation::Manifest { deleted, ..Default::default() };
     let put = scene.repository.put_manifest(1, &manifest);
     assert!(matches!(put, Err(RepositoryError::DocumentTooLarge { .. })), "{put:?}");
     assert_eq!(scene.names(Prefix::Generations), Vec::<String>::new());
+}
+
+#[test]
+fn of_more_than_a_manifest_can_name_the_largest_go_first() {
+    let pack = |number: usize| {
+        let mut id = [0; 32];
+        id[..8].copy_from_slice(&number.to_le_bytes());
+        let size = if number.is_multiple_of(2) { 2 } else { 1 };
+        PackUse { id: PackId(id), size, total: size, used: 0, duplicate: 0, state: PackState::Sound }
+    };
+    let packs: Vec<PackUse> = (0..2 * CONDEMNED_MAX - 10).map(pack).collect();
+    let plan = plan(&packs, Limits::default());
+    assert_eq!((plan.condemned.len(), plan.kept), (CONDEMNED_MAX, CONDEMNED_MAX as u64 - 10));
+    assert_eq!((plan.freed(), plan.unused_bytes), (2 * CONDEMNED_MAX as u64 - 5, CONDEMNED_MAX as u64 - 10));
 }

@@ -1,5 +1,6 @@
 //! Prunes: what comes back, what stays, and that nothing is lost whoever dies, sleeps or prunes at the same time.
 
+mod base;
 mod command;
 mod death;
 mod exact;

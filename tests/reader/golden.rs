@@ -19,7 +19,7 @@ const VARIANTS: [(&str, usize); 9] = [
     ("interrupted", 1),
     ("key-file", 1),
     ("pages", 1),
-    ("pruned", 2),
+    ("pruned", 5),
     ("small", 1),
     ("two-snapshots", 2),
 ];

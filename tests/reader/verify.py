@@ -142,15 +142,27 @@ def verify_delta(repository, name, indexed):
     """§8. What it says of every pack is what the pack says."""
     cursor = Cursor(repository.sealed(name, DELTA_MAX), name)
     need(cursor.take(8) == b"SNAPIDX1", f"{name}: not an index delta")
-    for _ in range(cursor.u32s(1)[0]):
+    segment, (count,) = segments(repository).get(name[2:]), cursor.u32s(1)
+    need(not segment or segment["packs"] == count, f"{name}: its manifest says that it names {segment} packs")
+    for _ in range(count):
         pack_id, (size,), header = cursor.take(32).hex(), cursor.u32s(1), cursor.take(64)
         trailer = cursor.take(cursor.u32s(1)[0])
+        if segment and pack_id in segment.get("gone", []):
+            continue
         indexed[pack_id] = name
         need(pack_id in repository.packs, f"{name}: pack {pack_id} is missing or damaged")
         pack = repository.packs[pack_id]
         need((pack.header, pack.trailer) == (header, trailer), f"{name}: pack {pack_id} has another header or trailer")
         need(size == pack.size, f"{name}: pack {pack_id} has another size")
     need(cursor.at == len(cursor.data), f"{name}: bytes after the end")
+
+
+@functools.cache
+def segments(repository):
+    """§9. The base of the index, by the names of its segments."""
+    manifests = (re.fullmatch(r"g/(\d+)\.commit", name) for name in repository.names())
+    latest = max((int(manifest[1]) for manifest in manifests if manifest), default=0)
+    return {s["id"]: s for s in json.loads(repository.sealed(f"g/{latest}.commit"))["segments"]} if latest else {}
 
 
 def verify_pack(repository, name):

@@ -121,3 +121,45 @@ fn a_sound_index_is_left_alone() {
     drop(session);
     assert!(index::plan(&scene.another(), &Silent).expect("a plan").is_empty());
 }
+
+#[test]
+fn a_pack_that_was_away_meanwhile_is_found_again() {
+    let mut scene = Scene::new();
+    for seed in 1..=9 {
+        scene.back_up(&files(&[seed]));
+    }
+    let doomed = scene.back_up(&files(&[20]));
+    scene.forget(doomed);
+    scene.prune();
+    let away = scene.names(Prefix::Packs).remove(0);
+    let (away, bytes) = object(&scene, &away);
+    scene.storage.inner().delete(&away).expect("deleted");
+    scene.back_up(&files(&[30]));
+    let delta = scene.names(Prefix::Index).remove(0);
+    damage(&scene, &delta);
+    assert_eq!(repair(&scene), Repaired::At(2));
+    scene.storage.inner().tamper(&away, bytes);
+    assert_eq!(repair(&scene), Repaired::At(3));
+    is_whole(&scene);
+}
+
+#[test]
+fn what_writers_of_the_open_generation_put_is_named_once() {
+    let mut scene = pruned();
+    let asleep = scene.begin();
+    let doomed = scene.back_up(&files(&[9]));
+    scene.forget(doomed);
+    assert!(!scene.prune().waits_for.is_empty());
+    let damaged = scene.names(Prefix::Index).remove(0);
+    scene.back_up(&files(&[3, 4, 5, 6]));
+    asleep.close().expect("closed");
+    damage(&scene, &damaged);
+    assert_eq!(repair(&scene), Repaired::At(2));
+    let (found, _) = scene.another().index().expect("an index");
+    let mut packs: Vec<_> = found.packs().map(|pack| pack.id).collect();
+    let named = packs.len();
+    packs.sort();
+    packs.dedup();
+    assert_eq!(packs.len(), named, "no pack is named twice");
+    is_whole(&scene);
+}

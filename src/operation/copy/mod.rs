@@ -214,17 +214,12 @@ fn predecessor(
     Ok(copy.map(|target| Predecessor { source: nearest, target }))
 }
 
-/// Whether it says that something is gone or damaged.
-fn is_lost(error: &RepositoryError) -> bool {
-    error.is_damage() || matches!(error, RepositoryError::Missing { .. })
-}
-
 impl CopyError {
     /// Something of the source cannot be read. A store that does not answer has lost nothing: that ends the run.
     fn of_entry(id: SnapshotId, path: &[u8], error: TreeError) -> Self {
         let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
         while let Some(error) = cause {
-            if error.downcast_ref::<RepositoryError>().is_some_and(|error| !is_lost(error)) {
+            if error.downcast_ref::<RepositoryError>().is_some_and(|error| !error.is_loss()) {
                 break;
             }
             cause = error.source();

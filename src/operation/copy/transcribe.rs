@@ -12,7 +12,7 @@ use crate::codec::chunk::Chunker;
 use crate::entry::{Content, Entry, Metadata, Piece, Profile};
 use crate::id::{ChunkId, PageId, SnapshotId};
 use crate::operation::backup::tree_parameters;
-use crate::operation::copy::{CopyError, is_lost};
+use crate::operation::copy::CopyError;
 use crate::operation::cutting::{Part, Spans, WINDOW_SIZE, Windows};
 use crate::operation::pages::PageWriter;
 use crate::operation::part::folder_of;
@@ -316,7 +316,7 @@ impl Spans for StoredContent<'_> {
 
 impl StoredContent<'_> {
     fn lost(&self, error: RepositoryError) -> CopyError {
-        if !is_lost(&error) {
+        if !error.is_loss() {
             return error.into();
         }
         CopyError::Incomplete { id: self.snapshot, path: escape_path(&self.path), reason: error.to_string() }

@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::id::{PackId, SegmentId};
 use crate::operation::mark::{Marks, mark};
-use crate::operation::prune::rebase::{Damage, Rebased, rebase};
+use crate::operation::prune::rebase::{Base, Rebased, rebase};
 use crate::operation::prune::{Patience, PruneError, has_decided};
 use crate::progress::Progress;
 use crate::repository::Repository;
@@ -85,7 +85,7 @@ pub(super) fn decide(
     let mut deleted: Vec<PackId> = condemned.difference(&kept).copied().collect();
     deleted.sort();
     let gone: HashSet<PackId> = deleted.iter().copied().collect();
-    let Rebased { segments, put } = rebase(repository, before, &gone, &stored, Damage::Stops)?;
+    let Rebased { segments, put } = rebase(repository, before, &gone, &stored, Base::Indexed(&index))?;
     let mut live: Vec<_> = snapshots.valid.iter().map(|snapshot| snapshot.id).collect();
     live.sort();
     let distrusted = distrusted(before, intent, &gone);
@@ -138,7 +138,7 @@ pub(in crate::operation) fn mend(
     live.extend(snapshots.damaged.iter().map(|cell| cell.id));
     live.sort();
     let stored = repository.stored_packs()?;
-    let Rebased { segments, put } = rebase(repository, before, &HashSet::new(), &stored, Damage::IsMended)?;
+    let Rebased { segments, put } = rebase(repository, before, &HashSet::new(), &stored, Base::Mended)?;
     let distrusted = distrusted(before, intent, &HashSet::new());
     let manifest = Manifest { deleted: Vec::new(), segments, live, distrusted, previous: before.hash.clone() };
     record(repository, number, manifest, put)

@@ -3,9 +3,13 @@
 //! Packs that hold nothing of use go. Of those that hold some, the emptiest are repacked until what stays unused is within
 //! the limit; bytes that are not worth it are left.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use crate::id::PackId;
+
+/// Most packs that go in one run; the others go in the next. An intent and a manifest name each, and these are bounded.
+pub const CONDEMNED_MAX: usize = 1 << 18;
 
 /// How much of a pack is in use. Bytes are those of its chunks before compression.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,6 +123,12 @@ impl Plan {
         self.reasons.values().map(|(_, bytes)| bytes).sum::<u64>().saturating_sub(self.rewritten)
     }
 
+    fn keep(&mut self, pack: &PackUse) {
+        self.kept += 1;
+        self.kept_bytes += pack.size;
+        self.unused_bytes += pack.unused();
+    }
+
     fn condemn(&mut self, pack: &PackUse, reason: Reason) {
         self.condemned.push((pack.id, reason));
         let (packs, bytes) = self.reasons.entry(reason).or_default();
@@ -156,19 +166,22 @@ impl PackUse {
 pub fn plan(packs: &[PackUse], limits: Limits) -> Plan {
     let mut plan = Plan::default();
     let mut partly: Vec<&PackUse> = Vec::new();
+    let mut going: Vec<(&PackUse, Reason)> = Vec::new();
     for pack in packs.iter().filter(|pack| pack.state != PackState::Missing) {
         match pack.reason() {
-            Some(reason) => plan.condemn(pack, reason),
+            Some(reason) => going.push((pack, reason)),
             None => {
-                plan.kept += 1;
-                plan.kept_bytes += pack.size;
-                plan.unused_bytes += pack.unused();
+                plan.keep(pack);
                 // What is damaged cannot be read to be written elsewhere.
                 if pack.state == PackState::Sound && pack.unused() > 0 {
                     partly.push(pack);
                 }
             }
         }
+    }
+    going.sort_by_key(|(pack, _)| (Reverse(pack.size), pack.id));
+    for (pack, reason) in going {
+        if plan.condemned.len() < CONDEMNED_MAX { plan.condemn(pack, reason) } else { plan.keep(pack) }
     }
     repack(&mut plan, partly, limits);
     plan.condemned.sort();
@@ -186,7 +199,7 @@ fn repack(plan: &mut Plan, mut partly: Vec<&PackUse>, limits: Limits) {
             MaxUnused::Bytes(bytes) => bytes,
             MaxUnused::Part(part) => plan.kept_bytes / 10_000 * u64::from(part),
         };
-        if plan.unused_bytes <= allowed {
+        if plan.unused_bytes <= allowed || plan.condemned.len() >= CONDEMNED_MAX {
             return;
         }
         if pack.size > budget {

@@ -54,7 +54,7 @@ pub(super) fn repack(
         chunks.sort_by_key(|(_, location)| (location.frame.number, location.offset));
         match writers.copy(&Reader::new(repository, index), &chunks) {
             Ok(()) => copied.push(pack),
-            Err(error) if error.is_damage() || matches!(error, RepositoryError::Missing { .. }) => {
+            Err(error) if error.is_loss() => {
                 let message = format!("pack {pack} is not repacked: {error}");
                 progress.report(Event::Warning { message });
             }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use crate::id::PackId;
 use crate::operation::mark::{Unmarked, mark};
-use crate::operation::prune::rebase::unnamed;
+use crate::operation::prune::rebase::{deleted_until, unnamed};
 use crate::operation::repair::{RepairError, Repaired, Repairing, renew};
 use crate::progress::Progress;
 use crate::repository::Repository;
@@ -38,7 +38,7 @@ pub fn plan(repository: &Repository, progress: &dyn Progress) -> Result<IndexPla
     let generation = repository.generation(Access::Read)?;
     let mut plan = IndexPlan { damaged: damaged_documents(repository, &generation)?, ..IndexPlan::default() };
     // The objects themselves: a cache may still know what they said.
-    let named = named(repository, &generation, &mut plan.damaged)?;
+    let mut named = named(repository, &generation, &mut plan.damaged)?;
     if plan.damaged.is_empty() {
         let (index, _) = repository.index_at(&generation)?;
         let snapshots = repository.snapshots_of(&generation)?;
@@ -51,7 +51,8 @@ pub fn plan(repository: &Repository, progress: &dyn Progress) -> Result<IndexPla
         plan.is_needed = true;
     }
     if plan.is_needed {
-        for record in unnamed(repository, generation.number, &named, &repository.stored_packs()?)? {
+        named.extend(deleted_until(repository, generation.number)?);
+        for record in unnamed(repository, &named, &repository.stored_packs()?)? {
             plan.recovered.push(record.id);
             plan.recovered_bytes += u64::from(record.size);
         }
@@ -96,9 +97,9 @@ fn named(
 ) -> Result<HashSet<PackId>, RepositoryError> {
     let mut named = HashSet::new();
     for segment in &generation.manifest.segments {
-        if is_readable(repository.base_segment(&segment.id), damaged)?.is_some() {
-            named.extend(&segment.packs);
-        }
+        let records = is_readable(repository.base_segment(&segment.id), damaged)?.into_iter().flatten();
+        let gone: HashSet<&PackId> = segment.gone.iter().collect();
+        named.extend(records.map(|record| record.id).filter(|pack| !gone.contains(pack)));
     }
     for epoch in generation.number..=generation.epoch() {
         for delta in repository.deltas_of(epoch)? {

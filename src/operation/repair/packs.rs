@@ -12,7 +12,6 @@ use crate::operation::check::{CheckRequest, Depth};
 use crate::operation::repair::{RepairError, Repaired, Repairing, renew};
 use crate::progress::{Event, Progress};
 use crate::repository::Repository;
-use crate::repository::error::RepositoryError;
 use crate::repository::generation::Access;
 use crate::repository::index::Index;
 use crate::repository::index::segment::Location;
@@ -112,7 +111,7 @@ fn weigh(
         if !has_copy_beside(index, &ids, &wanted) {
             match reader.stored(wanted.1.header.kind, &wanted.0) {
                 Ok(_) => pack.saved += 1,
-                Err(error) if is_lost(&error) => pack.lost += 1,
+                Err(error) if error.is_loss() => pack.lost += 1,
                 Err(error) => return Err(error.into()),
             }
         }
@@ -163,7 +162,7 @@ fn save(
                 let writer = if header.kind == PackKind::Data { &mut data } else { &mut pages };
                 let _id = writer.store(&bytes, Origin::Small)?;
             }
-            Err(error) if is_lost(&error) => {
+            Err(error) if error.is_loss() => {
                 let message = format!("of pack {pack}: {error}");
                 progress.report(Event::Failed { path: AGENT.as_bytes().to_vec(), message });
             }
@@ -186,8 +185,4 @@ fn chunks_of(index: &Index, packs: &HashSet<PackId>) -> Vec<([u8; 32], Location)
 fn has_copy_beside(index: &Index, packs: &HashSet<PackId>, (id, location): &([u8; 32], Location)) -> bool {
     let mut copies = index.find(id).filter(|copy| copy.header.kind == location.header.kind);
     copies.any(|copy| !packs.contains(&copy.pack) && !index.is_distrusted(&copy.pack))
-}
-
-fn is_lost(error: &RepositoryError) -> bool {
-    error.is_damage() || matches!(error, RepositoryError::Missing { .. })
 }

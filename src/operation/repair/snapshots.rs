@@ -230,9 +230,7 @@ impl Salvager<'_, '_> {
             {
                 match self.reader.chunk(id) {
                     Ok(bytes) => drop(self.data.store(&bytes, Origin::Small)?),
-                    Err(error) if error.is_damage() || matches!(error, RepositoryError::Missing { .. }) => {
-                        return Ok(Err(error.to_string()));
-                    }
+                    Err(error) if error.is_loss() => return Ok(Err(error.to_string())),
                     Err(error) => return Err(error.into()),
                 }
             }

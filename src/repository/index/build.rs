@@ -3,11 +3,28 @@
 //! A new segment is written column by column into its file (or heap, where there is no cache); merging walks the
 //! sorted columns of its parts and holds nothing per chunk.
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::collections::binary_heap::PeekMut;
+
 use crate::repository::index::delta::PackRecord;
 use crate::repository::index::segment::{
     BLOCK_SIZE, Columns, Counts, FRAME_ROW, MAGIC, PACK_ROW, Segment, bucket_of, frame_row, pack_row,
 };
 use crate::repository::pack::{HEADER_SIZE, count};
+
+/// The packs that an object of the index names.
+#[derive(Clone, Copy)]
+pub(super) struct Part<'p> {
+    /// The name of the object; empty for packs of which only their ends are known.
+    pub(super) name: &'p str,
+    pub(super) packs: &'p [PackRecord],
+}
+
+/// The names of these parts as a segment holds them, a line each.
+pub(super) fn names_of(parts: &[Part<'_>]) -> String {
+    parts.iter().flat_map(|part| [part.name, "\n"]).collect()
+}
 
 /// The file size and columns of a segment to be written.
 pub(super) struct Plan {
@@ -19,12 +36,13 @@ pub(super) struct Plan {
 type ChunkRow = ([u8; 32], u32, u32, u32);
 
 impl Plan {
-    pub(super) fn of_packs(names: &str, packs: &[PackRecord]) -> Option<Self> {
+    pub(super) fn of_parts(parts: &[Part<'_>]) -> Option<Self> {
+        let sum = |of: fn(&PackRecord) -> usize| parts.iter().flat_map(|part| part.packs).map(of).sum();
         Self::new(Counts {
-            names_length: names.len(),
-            packs: packs.len(),
-            frames: packs.iter().map(|pack| pack.directory.frames.len()).sum(),
-            chunks: packs.iter().map(|pack| pack.directory.ids.len()).sum(),
+            names_length: parts.iter().map(|part| part.name.len() + 1).sum(),
+            packs: sum(|_| 1),
+            frames: sum(|pack| pack.directory.frames.len()),
+            chunks: sum(|pack| pack.directory.ids.len()),
         })
     }
 
@@ -47,14 +65,16 @@ impl Plan {
         self.columns.file_size
     }
 
-    /// Writes the segment of `packs` into `target`, which has the file's size.
-    pub(super) fn write_packs(&self, names: &str, packs: &[PackRecord], target: &mut [u8]) {
+    /// Writes the segment of `parts` into `target`, which has the file's size.
+    pub(super) fn write_parts(&self, parts: &[Part<'_>], target: &mut [u8]) {
         let mut rows: Vec<ChunkRow> = Vec::with_capacity(self.counts.chunks);
         let mut frame_ordinal = 0_u32;
         let mut frames = target_rows(target, &self.columns.frames, FRAME_ROW);
-        let mut pack_rows = Vec::with_capacity(packs.len());
-        for (pack_ordinal, pack) in packs.iter().enumerate() {
-            pack_rows.push(pack_row(&pack.id, &pack.header, pack.size, frame_ordinal));
+        let mut pack_rows = Vec::with_capacity(self.counts.packs);
+        let objects =
+            parts.iter().enumerate().flat_map(|(object, part)| part.packs.iter().map(move |pack| (object, pack)));
+        for (pack_ordinal, (object, pack)) in objects.enumerate() {
+            pack_rows.push(pack_row(pack, frame_ordinal, count(object)));
             let mut chunks = pack.directory.ids.iter().zip(&pack.directory.lengths);
             let mut offset = HEADER_SIZE as u64;
             for frame in &pack.directory.frames {
@@ -74,12 +94,12 @@ impl Plan {
             row.copy_from_slice(bytes);
         }
         rows.sort_unstable();
-        self.write_chunks(names, rows.into_iter(), target);
+        self.write_chunks(&names_of(parts), rows.into_iter(), target);
     }
 
     /// Writes the union of `segments` into `target`, which has the file's size; `None` if one of them is damaged.
     pub(super) fn write_segments(&self, names: &str, segments: &[&Segment], target: &mut [u8]) -> Option<()> {
-        let (mut pack_base, mut frame_base) = (0_u32, 0_u32);
+        let (mut pack_base, mut frame_base, mut object_base) = (0_u32, 0_u32, 0_u32);
         let (mut pack_at, mut frame_at) = (self.columns.packs.start, self.columns.frames.start);
         let mut sources = Vec::with_capacity(segments.len());
         for segment in segments {
@@ -87,6 +107,7 @@ impl Plan {
             for row in packs.as_chunks::<PACK_ROW>().0 {
                 let mut row = *row;
                 add_to_word(&mut row[68..72], frame_base);
+                add_to_word(&mut row[76..80], object_base);
                 target[pack_at..pack_at + PACK_ROW].copy_from_slice(&row);
                 pack_at += PACK_ROW;
             }
@@ -96,19 +117,24 @@ impl Plan {
                 target[frame_at..frame_at + FRAME_ROW].copy_from_slice(&row);
                 frame_at += FRAME_ROW;
             }
-            sources.push(Source { segment, next: 0, frame_base, head: None });
+            sources.push(Source { segment, next: 0, frame_base });
             pack_base += count(segment.counts().packs);
             frame_base += count(segment.counts().frames);
+            object_base += count(segment.names().count());
         }
-        for source in &mut sources {
-            source.advance()?;
+        let mut heads = BinaryHeap::with_capacity(sources.len());
+        for (at, source) in sources.iter_mut().enumerate() {
+            heads.extend(source.take().map(|row| Reverse((row, at))));
         }
-        let mut damaged = false;
+        // A source that is damaged ends early, and then fewer come than were counted.
         let merged = std::iter::from_fn(|| {
-            let least = sources.iter_mut().filter(|source| source.head.is_some()).min_by_key(|source| source.head)?;
-            let row = least.head.take();
-            damaged |= least.advance().is_none();
-            if damaged { None } else { row }
+            let mut least = heads.peek_mut()?;
+            let Reverse((row, at)) = *least;
+            match sources[at].take() {
+                Some(next) => *least = Reverse((next, at)),
+                None => drop(PeekMut::pop(least)),
+            }
+            Some(row)
         });
         let written = self.write_chunks(names, merged, target);
         (written == self.counts.chunks).then_some(())
@@ -160,18 +186,14 @@ struct Source<'s> {
     segment: &'s Segment,
     next: usize,
     frame_base: u32,
-    head: Option<ChunkRow>,
 }
 
 impl Source<'_> {
-    /// Moves to the next chunk; `None` if the segment is damaged there.
-    fn advance(&mut self) -> Option<()> {
-        if self.next < self.segment.chunk_count() {
-            let (id, frame, offset, length) = self.segment.chunk_row(self.next)?;
-            self.head = Some((id, frame + self.frame_base, offset, length));
-            self.next += 1;
-        }
-        Some(())
+    /// The next chunk; `None` at the end, or where the segment is damaged.
+    fn take(&mut self) -> Option<ChunkRow> {
+        let (id, frame, offset, length) = self.segment.chunk_row(self.next)?;
+        self.next += 1;
+        Some((id, frame + self.frame_base, offset, length))
     }
 }
 

@@ -17,6 +17,8 @@ use crate::repository::index::segment::{Backing, Segment};
 use crate::repository::random::{SystemRandomness, random_bytes};
 
 const SUFFIX: &str = ".segment";
+/// A segment of whose packs fewer than this part still count is made anew.
+const FRESH_PART_MIN: f64 = 0.75;
 
 /// The cached index segments of one repository.
 #[derive(Clone, Debug, Default)]
@@ -42,7 +44,8 @@ impl IndexCache {
         self.folder.as_deref().and_then(Path::parent)
     }
 
-    /// The cached segments that cover only objects among `names`, no object twice, and the names they cover.
+    /// The cached segments of objects among `names`, no object twice, and those that they cover. Of others, which no longer
+    /// count, they find nothing; a segment that has too much of these is deleted.
     pub(super) fn load(&self, names: &[String]) -> (Vec<Segment>, HashSet<String>) {
         let wanted: HashSet<&str> = names.iter().map(String::as_str).collect();
         let mut covered = HashSet::new();
@@ -50,10 +53,11 @@ impl IndexCache {
         let mut found: Vec<(PathBuf, Segment)> =
             self.files().filter_map(|path| open(&path).map(|s| (path, s))).collect();
         found.sort_by_key(|(_, segment)| std::cmp::Reverse(segment.names().count()));
-        for (path, segment) in found {
-            let fits = segment.names().all(|name| wanted.contains(name) && !covered.contains(name));
-            if fits {
-                covered.extend(segment.names().map(str::to_owned));
+        for (path, mut segment) in found {
+            let is_wanted = |name: &str| wanted.contains(name);
+            let is_double = segment.names().any(|name| covered.contains(name));
+            if !is_double && segment.retain(is_wanted) >= FRESH_PART_MIN {
+                covered.extend(segment.names().filter(|name| is_wanted(name)).map(str::to_owned));
                 segments.push(segment);
             } else {
                 drop(std::fs::remove_file(path));

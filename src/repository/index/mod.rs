@@ -11,11 +11,10 @@ use crate::entry::{Content, Piece};
 use crate::id::PackId;
 use crate::repository::error::RepositoryError;
 use crate::repository::generation::Manifest;
-use crate::repository::index::build::Plan;
+use crate::repository::index::build::{Part, Plan, names_of};
 use crate::repository::index::cache::IndexCache;
 use crate::repository::index::delta::PackRecord;
 use crate::repository::index::segment::{Backing, IndexedPack, Location, Segment};
-use crate::storage::name::Prefix;
 
 mod build;
 pub mod cache;
@@ -27,13 +26,8 @@ const SEGMENTS_MAX: usize = 8;
 
 /// Objects of the index that are read at once, at most 16 MiB each where a prune wrote them.
 const READ_AT_ONCE: usize = 16;
-/// Chunks of deltas that become one segment.
+/// Chunks of objects that become one segment.
 const GATHERED_CHUNKS_MAX: usize = 1 << 20;
-
-/// Whether an object of the index is a segment of the base, by its name.
-fn is_base(name: &str) -> bool {
-    name.starts_with(Prefix::Base.as_str())
-}
 
 /// What is known of where chunks lie.
 #[derive(Default)]
@@ -76,9 +70,6 @@ impl Index {
         for names in missing.chunks(READ_AT_ONCE) {
             for (name, result) in names.iter().zip(source.packs_of_each(names)) {
                 match result {
-                    Ok(found) if is_base(name) => {
-                        segments.push(segment_of_packs(&format!("{name}\n"), &found, cache)?);
-                    }
                     Ok(found) => gathered.add(name, found),
                     // Also where it is not there any more: a pruner merged it into a base segment while we looked.
                     Err(error) if error.is_damage() => damaged.push(error),
@@ -93,7 +84,8 @@ impl Index {
         let segments = merge_smallest(segments, cache);
         let distrusted = manifest.distrusted.iter().copied().collect();
         let made_of = made_of(names, manifest);
-        let mut index = Self { gone: gone(&segments, manifest), segments, distrusted, made_of, ..Self::default() };
+        let gone = manifest.segments.iter().flat_map(|segment| &segment.gone).copied().collect();
+        let mut index = Self { gone, segments, distrusted, made_of, ..Self::default() };
         if !damaged.is_empty() {
             index.adopt(&source.packs_beside(&index)?)?;
         }
@@ -107,7 +99,7 @@ impl Index {
 
     /// Takes packs in whose index delta is lost; their chunks are found from now on, but writers do not count on them.
     pub fn adopt(&mut self, packs: &[PackRecord]) -> Result<(), RepositoryError> {
-        self.from_trailers.push(segment_of_packs("", packs, &IndexCache::none())?);
+        self.from_trailers.push(segment_of(&[Part { name: "", packs }], &IndexCache::none())?);
         Ok(())
     }
 
@@ -147,6 +139,11 @@ impl Index {
     /// Whether every pack that is known of is named by a readable delta and is there, so that what was stored once still is.
     pub fn is_whole(&self) -> bool {
         self.uncounted.is_empty() && self.from_trailers.is_empty()
+    }
+
+    /// Whether writers may count on every copy that has an ordinal.
+    pub(crate) fn counts_all(&self) -> bool {
+        self.is_whole() && self.gone.is_empty() && self.segments.iter().all(Segment::counts_all)
     }
 
     /// Whether a cached segment was found damaged; what stands in it is not found until the index is opened again.
@@ -240,6 +237,12 @@ impl Index {
         self.distrusted.contains(pack)
     }
 
+    /// The packs that each object of the index names, those that no longer count among them. What a damaged cache does not
+    /// know is missing.
+    pub(crate) fn packs_by_object(&self) -> impl Iterator<Item = (PackId, &str)> {
+        self.segments.iter().flat_map(Segment::packs_by_object)
+    }
+
     /// Copies of chunks and pages in all.
     pub fn chunk_count(&self) -> usize {
         self.all_segments().map(Segment::chunk_count).sum()
@@ -254,70 +257,54 @@ fn made_of(names: &[String], manifest: &Manifest) -> [u8; 32] {
     digest([names.join("\n"), deleted.join("\n"), manifest.previous.clone()].join("\n\n").as_bytes())
 }
 
-/// Deltas that will be one segment.
+/// Objects that will be one segment.
 #[derive(Default)]
 struct Gathered {
-    names: String,
-    packs: Vec<PackRecord>,
+    parts: Vec<(String, Vec<PackRecord>)>,
     chunks: usize,
 }
 
 impl Gathered {
-    fn add(&mut self, name: &str, mut packs: Vec<PackRecord>) {
-        self.names.push_str(name);
-        self.names.push('\n');
+    fn add(&mut self, name: &str, packs: Vec<PackRecord>) {
         self.chunks += packs.iter().map(|pack| pack.directory.ids.len()).sum::<usize>();
-        self.packs.append(&mut packs);
+        self.parts.push((name.to_owned(), packs));
     }
 
     /// The segment of what was gathered, if anything was; gathers anew.
     fn end(&mut self, cache: &IndexCache) -> Result<Option<Segment>, RepositoryError> {
-        let Self { names, packs, .. } = std::mem::take(self);
-        if packs.is_empty() { Ok(None) } else { segment_of_packs(&names, &packs, cache).map(Some) }
+        let parts = std::mem::take(self).parts;
+        let parts: Vec<Part<'_>> = parts.iter().map(|(name, packs)| Part { name, packs }).collect();
+        if parts.is_empty() { Ok(None) } else { segment_of(&parts, cache).map(Some) }
     }
-}
-
-/// The packs that segments of the base name and the manifest does not.
-fn gone(segments: &[Segment], manifest: &Manifest) -> HashSet<PackId> {
-    let kept: HashSet<&PackId> = manifest.segments.iter().flat_map(|segment| &segment.packs).collect();
-    let of_base = segments.iter().filter(|segment| segment.is_base());
-    of_base.flat_map(Segment::packs).map(|pack| pack.id).filter(|pack| !kept.contains(pack)).collect()
 }
 
 /// Makes the cached segment of packs whose delta was just written, so that the next command need not read it again.
 pub(crate) fn remember(name: &str, packs: &[PackRecord], cache: &IndexCache) {
     // The cache is a convenience: where it cannot be written, the next command reads the delta.
-    drop(segment_of_packs(&format!("{name}\n"), packs, cache));
+    drop(segment_of(&[Part { name, packs }], cache));
 }
 
-fn segment_of_packs(names: &str, packs: &[PackRecord], cache: &IndexCache) -> Result<Segment, RepositoryError> {
-    let plan = Plan::of_packs(names, packs).ok_or(RepositoryError::IndexTooLarge)?;
+fn segment_of(parts: &[Part<'_>], cache: &IndexCache) -> Result<Segment, RepositoryError> {
+    let plan = Plan::of_parts(parts).ok_or(RepositoryError::IndexTooLarge)?;
     let write = |target: &mut [u8]| {
-        plan.write_packs(names, packs, target);
+        plan.write_parts(parts, target);
         Some(())
     };
-    match cache.create(names, plan.file_size(), &write) {
+    match cache.create(&names_of(parts), plan.file_size(), &write) {
         Some(segment) => Ok(segment),
         None => {
             let mut bytes = vec![0; plan.file_size()];
-            plan.write_packs(names, packs, &mut bytes);
+            plan.write_parts(parts, &mut bytes);
             Ok(Segment::open(Backing::Heap(bytes), None).expect("because it was written just now"))
         }
     }
 }
 
-/// Merges all but the largest segments of deltas into one. Where the cache cannot hold the result, nothing changes.
-fn merge_smallest(segments: Vec<Segment>, cache: &IndexCache) -> Vec<Segment> {
-    // What counts of a base segment is the manifest's to say, so it stays apart.
-    let (base, mut segments): (Vec<_>, Vec<_>) = segments.into_iter().partition(Segment::is_base);
-    if segments.len() > SEGMENTS_MAX {
-        segments = merged(segments, cache);
+/// Merges all but the largest segment into one where they are many. Where the cache cannot hold the result, nothing changes.
+fn merge_smallest(mut segments: Vec<Segment>, cache: &IndexCache) -> Vec<Segment> {
+    if segments.len() <= SEGMENTS_MAX {
+        return segments;
     }
-    segments.extend(base);
-    segments
-}
-
-fn merged(mut segments: Vec<Segment>, cache: &IndexCache) -> Vec<Segment> {
     segments.sort_by_key(|segment| std::cmp::Reverse(segment.chunk_count()));
     // The largest stays apart while it outweighs the others, so that it is not rewritten for a little.
     let rest: usize = segments[1..].iter().map(Segment::chunk_count).sum();

@@ -17,9 +17,10 @@ use memmap2::Mmap;
 use crate::codec::compress::Method;
 use crate::codec::seal::Cipher;
 use crate::id::PackId;
+use crate::repository::index::delta::PackRecord;
 use crate::repository::pack::{FrameRecord, PackHeader, PackKind};
 
-pub(super) const MAGIC: &[u8; 8] = b"SNAPSEG1";
+pub(super) const MAGIC: &[u8; 8] = b"SNAPSEG2";
 pub(super) const HEADER_SIZE: usize = 64;
 pub(super) const PACK_ROW: usize = 80;
 pub(super) const FRAME_ROW: usize = 20;
@@ -66,6 +67,8 @@ pub struct IndexedPack {
     pub size: u32,
     /// Ordinal of its first frame in the segment.
     first_frame: u32,
+    /// Ordinal of the object that names it among those of the segment.
+    object: u32,
 }
 
 /// The bytes of a segment file.
@@ -154,6 +157,8 @@ pub(super) struct Segment {
     /// The file, which is deleted when a block of it turns out damaged.
     path: Option<PathBuf>,
     damaged: AtomicBool,
+    /// For each object that it was made of, whether that counts no more; empty where all count.
+    stale: Vec<bool>,
 }
 
 impl Segment {
@@ -179,7 +184,8 @@ impl Segment {
             return None;
         }
         let verified = (0..table.len().div_ceil(4 * 64)).map(|_| AtomicU64::new(0)).collect();
-        let segment = Self { columns, counts, verified, backing, path, damaged: AtomicBool::new(false) };
+        let segment =
+            Self { columns, counts, verified, backing, path, damaged: AtomicBool::new(false), stale: Vec::new() };
         let columns = &segment.columns;
         let proven = if columns.file_size <= PROVEN_AT_ONCE_MAX { columns.lengths.end } else { columns.fan_out.end };
         segment.bytes(0..proven)?;
@@ -197,9 +203,14 @@ impl Segment {
         std::str::from_utf8(bytes).unwrap_or_default().lines()
     }
 
-    /// Whether it was made of a segment of the base, which is never merged with others.
-    pub(super) fn is_base(&self) -> bool {
-        self.names().next().is_some_and(super::is_base)
+    /// From now on only packs of objects that `counts` knows are found in it. Returns the part of its packs that are, of 1.
+    pub(super) fn retain(&mut self, counts: impl Fn(&str) -> bool) -> f64 {
+        let stale: Vec<bool> = self.names().map(|name| !counts(name)).collect();
+        if !stale.contains(&true) {
+            return 1.0;
+        }
+        self.stale = stale;
+        self.packs().count() as f64 / self.counts.packs.max(1) as f64
     }
 
     pub(super) fn chunk_count(&self) -> usize {
@@ -215,7 +226,12 @@ impl Segment {
         self.ordinals(id).filter_map(|c| self.location(c))
     }
 
-    /// The ordinals of the copies of this id.
+    /// Whether all objects that it was made of count.
+    pub(super) fn counts_all(&self) -> bool {
+        self.stale.is_empty()
+    }
+
+    /// The ordinals of the copies of this id, those in packs that are not found any more among them.
     pub(super) fn ordinals<'s>(&'s self, id: &'s [u8; 32]) -> impl Iterator<Item = usize> + 's {
         let first = self.lower_bound(id);
         (first..self.counts.chunks).take_while(move |&chunk| self.id(chunk) == Some(*id))
@@ -223,7 +239,7 @@ impl Segment {
 
     /// Whether the segment knows the id.
     pub(super) fn contains(&self, id: &[u8; 32]) -> bool {
-        self.id(self.lower_bound(id)) == Some(*id)
+        if self.counts_all() { self.id(self.lower_bound(id)) == Some(*id) } else { self.find(id).next().is_some() }
     }
 
     /// Id and place of the chunk of this ordinal; ordinals are in id order.
@@ -250,6 +266,12 @@ impl Segment {
     /// The packs that the segment names.
     pub(super) fn packs(&self) -> impl Iterator<Item = IndexedPack> {
         (0..self.counts.packs).filter_map(|ordinal| self.pack(ordinal))
+    }
+
+    /// The packs and, for each, which of `names` named it.
+    pub(super) fn packs_by_object(&self) -> impl Iterator<Item = (PackId, &str)> {
+        let names: Vec<&str> = self.names().collect();
+        self.packs().filter_map(move |pack| Some((pack.id, *names.get(pack.object as usize)?)))
     }
 
     /// First ordinal whose id is not below `id`.
@@ -332,12 +354,17 @@ impl Segment {
             _ => return None,
         };
         let word = |at: usize| u32::from_le_bytes(row[at..at + 4].try_into().expect("because the slice has 4 bytes"));
+        let object = word(76);
+        if self.stale.get(object as usize).is_some_and(|is_stale| *is_stale) {
+            return None;
+        }
         let salt = row[32..64].try_into().ok()?;
         Some(IndexedPack {
             id: PackId(row[..32].try_into().ok()?),
             header: PackHeader { kind, cipher: Cipher::from_number(row[73])?, salt },
             size: word(64),
             first_frame: word(68),
+            object,
         })
     }
 
@@ -388,8 +415,9 @@ pub(super) fn bucket_of(prefix: u64, fan_out_bits: u32) -> usize {
     usize::try_from(bucket).expect("because there are fewer buckets than ids")
 }
 
-/// A pack row: id, salt, size, ordinal of its first frame, kind and cipher.
-pub(super) fn pack_row(id: &PackId, header: &PackHeader, size: u32, first_frame: u32) -> [u8; PACK_ROW] {
+/// A pack row: id, salt, size, ordinal of its first frame, kind and cipher, ordinal of the object that names it.
+pub(super) fn pack_row(pack: &PackRecord, first_frame: u32, object: u32) -> [u8; PACK_ROW] {
+    let PackRecord { id, header, size, .. } = pack;
     let mut row = [0; PACK_ROW];
     row[..32].copy_from_slice(&id.0);
     row[32..64].copy_from_slice(&header.salt);
@@ -397,6 +425,7 @@ pub(super) fn pack_row(id: &PackId, header: &PackHeader, size: u32, first_frame:
     row[68..72].copy_from_slice(&first_frame.to_le_bytes());
     row[72] = header.kind as u8;
     row[73] = header.cipher as u8;
+    row[76..].copy_from_slice(&object.to_le_bytes());
     row
 }
 
