@@ -14,6 +14,7 @@ use crate::cli::failure::Failure;
 use crate::cli::location::{Location, LocationError, Presence, WhenAbsent};
 use crate::cli::repository::{self, opener_of_secret};
 use crate::cli::secret::SecretSource;
+use crate::cli::selection::SelectionArgs;
 use crate::cli::text;
 use crate::cli::view::{id_digits, local_time, resolve, short_id};
 use crate::cli::watch::{Items, Watch};
@@ -59,15 +60,9 @@ pub struct Args {
     /// Prints the password of the other repository
     #[arg(long, value_name = "COMMAND")]
     pub from_password_command: Option<String>,
-    /// Only those of this series
-    #[arg(long, value_name = "NAME")]
-    pub series: Option<String>,
-    /// Only those of this host
-    #[arg(long, value_name = "NAME")]
-    pub of_host: Option<String>,
-    /// Only those with all of these tags
-    #[arg(long, value_name = "TAG")]
-    pub tag: Vec<String>,
+    /// Which of those are copied.
+    #[command(flatten)]
+    pub selection: SelectionArgs,
     /// Make this repository if there is none
     #[arg(long)]
     pub init: bool,
@@ -206,11 +201,8 @@ fn choose(arguments: &Args, context: &Context, source: &Repository) -> Result<Ve
     if arguments.references.is_empty() {
         chosen = found.valid;
     }
-    chosen.retain(|Snapshot { record, .. }| {
-        arguments.series.as_ref().is_none_or(|series| record.series == *series)
-            && arguments.of_host.as_ref().is_none_or(|host| record.host == *host)
-            && arguments.tag.iter().all(|tag| record.tags.contains(tag))
-    });
+    let selection = arguments.selection.selection();
+    chosen.retain(|snapshot| selection.includes(&snapshot.record));
     Ok(chosen)
 }
 
