@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 #[path = "../tests/processes/crowd.rs"]
 mod crowd;
+#[path = "../tests/dice.rs"]
+mod dice;
 #[cfg(feature = "s3")]
 #[path = "../tests/s3/fake.rs"]
 #[expect(dead_code, reason = "a storm needs less of it than its own tests")]

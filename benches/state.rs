@@ -3,6 +3,8 @@
 //! Seeds go up from SEED; the first failure ends it and names its seed.
 #![expect(clippy::print_stdout, reason = "a command prints")]
 
+#[path = "../tests/dice.rs"]
+mod dice;
 #[path = "../tests/state/edit.rs"]
 mod edit;
 #[path = "../tests/state/machine.rs"]

@@ -5,6 +5,7 @@ mod cli;
 mod codec;
 mod copy;
 mod damage;
+mod dice;
 mod forget;
 mod fuzz;
 mod hostile;

@@ -30,6 +30,7 @@ pub mod output;
 pub mod pager;
 pub mod repository;
 pub mod secret;
+pub mod selection;
 pub mod signal;
 pub mod store;
 pub mod summary;

@@ -25,6 +25,7 @@ pub mod read_ahead;
 pub mod reference;
 pub mod repair;
 pub mod restore;
+pub mod selection;
 pub mod stats;
 pub mod tag;
 pub mod target;

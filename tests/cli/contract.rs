@@ -115,6 +115,8 @@ fn a_wrong_command_line_is_usage_in_both_forms() {
         &["forget", "--keep-within", "5min"],
         &["forget", "latest", "--keep-last", "1"],
         &["forget", "latest", "--series", "s"],
+        &["forget", "latest", "--host", "h"],
+        &["forget", "--tag", "t", "latest"],
     ] {
         let ran = machine.snap(line).expect_code(2);
         assert!(ran.stdout.is_empty() && !ran.stderr.is_empty(), "{ran:?}");

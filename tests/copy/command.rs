@@ -53,8 +53,12 @@ fn snapshots_go_from_one_repository_into_another() {
 }
 
 #[test]
-fn some_are_chosen_by_reference_or_tag() {
+fn some_are_chosen_by_reference_host_series_or_tag() {
     let store = stores();
+    for none in [["--host", "nobody"], ["--series", "none"], ["--tag", "none"]] {
+        let done = last_line(&copy(&store, &[&none[..], &["--json"]].concat()).expect_code(0).stdout);
+        assert_eq!(done["copied"], 0, "{none:?}: {done}");
+    }
     let done = last_line(&copy(&store, &["--tag", "prod", "--json"]).expect_code(0).stdout);
     assert_eq!(done["copied"], 1, "{done}");
     let done = last_line(&copy(&store, &["latest", "--json"]).expect_code(0).stdout);

@@ -2,20 +2,19 @@
 
 mod command;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use snap::id::SnapshotId;
 use snap::operation::backup::session_mark;
 use snap::operation::check::Verdict;
-use snap::operation::copy::{Copied, CopyError, Copying, copy, plan};
+use snap::operation::copy::{Copied, CopyError, CopyPlan, Copying, copy, plan};
 use snap::progress::Silent;
 use snap::repository::Repository;
 use snap::repository::error::RepositoryError;
+use snap::repository::reader::Reader;
 use snap::repository::session::Mode;
-use snap::storage::Storage;
 use snap::storage::faulty::{Effect, Fault, Lasting};
 use snap::storage::name::{ObjectName, Prefix};
+use snap::storage::{Attempt, Storage};
 
 use super::prune::scene::{Files, Scene, files, noise};
 
@@ -34,14 +33,15 @@ fn try_copy_all(
     to: &Arc<Repository>,
 ) -> Result<(Vec<Copied>, Vec<CopyError>), RepositoryError> {
     let from = source.another();
-    let plan = plan(&from, to, from.snapshots().expect("snapshots").valid)?;
-    assert!(!plan.is_cut_alike, "other keys cut otherwise");
-    let mut known: HashMap<SnapshotId, SnapshotId> = plan.copied.clone();
+    let CopyPlan { pending, copied: mut pairs, is_cut_alike } = plan_all(&from, to)?;
+    assert!(!is_cut_alike, "other keys cut otherwise");
+    let (index, _) = from.whole_index()?;
+    let reader = Reader::new(&from, &index);
     let (mut copied, mut failed) = (Vec::new(), Vec::new());
-    for snapshot in &plan.pending {
-        match copy(&from, to, snapshot, &known, &copying(target), &Silent) {
+    for snapshot in &pending {
+        match copy(&reader, to, snapshot, &pairs, &copying(target), &Silent) {
             Ok(done) => {
-                known.insert(done.old, done.new);
+                pairs.add(done.pair.clone());
                 copied.push(done);
             }
             Err(error) => failed.push(error),
@@ -50,9 +50,14 @@ fn try_copy_all(
     Ok((copied, failed))
 }
 
+fn plan_all(from: &Repository, to: &Repository) -> Result<CopyPlan, RepositoryError> {
+    let all = from.snapshots().expect("snapshots").valid;
+    plan(from, to, &all, all.clone())
+}
+
 fn note(source: &Scene, target: &mut Scene, copied: &[Copied]) {
-    for Copied { old, new, .. } in copied {
-        target.known.insert(*new, source.known[old].clone());
+    for Copied { pair, .. } in copied {
+        target.known.insert(pair.target.id, source.known[&pair.source.id].clone());
     }
 }
 
@@ -86,8 +91,8 @@ fn a_copy_restores_as_the_original_and_a_second_run_finds_nothing_to_do() {
     assert_eq!(target.check().verdict(), Verdict::Sound);
     let record = target.another().snapshots().expect("snapshots").valid.pop().expect("one").record;
     let original = record.original.expect("it is a copy");
-    assert_eq!((original.snapshot, original.repository), (copied[1].old, source.repository.config().id));
-    assert_eq!(record.parent, Some(copied[0].new));
+    assert_eq!((original.snapshot, original.repository), (copied[1].pair.source.id, source.repository.config().id));
+    assert_eq!(record.parent, Some(copied[0].pair.target.id));
     let objects = target.names(Prefix::All);
     assert_eq!(copy_all(&source, &target, &target.another()).0, []);
     assert_eq!(target.names(Prefix::All), objects);
@@ -141,11 +146,11 @@ fn a_copy_that_dies_at_any_call_is_ended_by_the_next() {
         target.storage.recover();
         let (_, failed) = copy_all(&source, &target, &target.another());
         assert!(failed.is_empty(), "call {call}: {failed:?}");
-        let all = plan(&source.another(), &target.another(), Vec::new()).expect("a plan").copied;
-        let all: Vec<Copied> =
-            all.into_iter().map(|(old, new)| Copied { old, new, bytes_new: 0, bytes_stored: 0 }).collect();
-        assert_eq!(all.len(), 2, "call {call}");
-        note(&source, &mut target, &all);
+        let all = plan_all(&source.another(), &target.another()).expect("a plan").copied;
+        assert_eq!(all.ids().len(), 2, "call {call}");
+        for (old, new) in all.ids() {
+            target.known.insert(new, source.known[&old].clone());
+        }
         target.all_restore();
         assert_eq!(target.check().verdict(), Verdict::Sound, "call {call}");
         if is_over {
@@ -153,4 +158,91 @@ fn a_copy_that_dies_at_any_call_is_ended_by_the_next() {
             return;
         }
     }
+}
+
+#[test]
+fn what_a_snapshot_costs_does_not_grow_with_their_number() {
+    const COUNT: usize = 12;
+    let (mut source, target) = (Scene::new(), Scene::new());
+    for seed in 0..COUNT as u64 {
+        source.back_up(&files(&[1, 2, 3, 10 + seed]));
+    }
+    let (from, to) = (source.another(), target.another());
+    let mut plan = plan_all(&from, &to).expect("a plan");
+    let (index, _) = from.whole_index().expect("an index");
+    let reader = Reader::new(&from, &index);
+    let lists = source.storage.calls(Attempt::List);
+    let gets = || [&source, &target].map(|scene| scene.storage.calls(Attempt::Get));
+    let mut costs = Vec::new();
+    for snapshot in &plan.pending {
+        let before = gets();
+        let done = copy(&reader, &to, snapshot, &plan.copied, &copying(&target), &Silent).expect("copied");
+        plan.copied.add(done.pair);
+        costs.push([gets()[0] - before[0], gets()[1] - before[1]]);
+    }
+    assert_eq!(source.storage.calls(Attempt::List), lists, "the source is listed for the plan only");
+    let ([first_from, first_to], [last_from, last_to]) = (costs[1], costs[COUNT - 1]);
+    assert!(last_from <= first_from, "{costs:?}");
+    // Each session opens the index, which has a delta more by each; no other snapshot is read again.
+    assert!(last_to - first_to <= COUNT as u64 - 2, "{costs:?}");
+}
+
+#[test]
+fn a_reader_made_before_a_prune_of_the_source_copies_what_it_moved() {
+    let (mut source, mut target) = (Scene::new(), Scene::new());
+    let first = source.back_up(&files(&[1, 2, 3, 4]));
+    let packs = source.names(Prefix::Packs);
+    source.back_up(&files(&[1, 3]));
+    source.back_up(&files(&[1, 3, 5]));
+    let (from, to) = (source.another(), target.another());
+    let mut plan = plan_all(&from, &to).expect("a plan");
+    let (index, _) = from.whole_index().expect("an index");
+    let reader = Reader::new(&from, &index);
+    for (number, snapshot) in plan.pending[1..].iter().enumerate() {
+        if number == 0 {
+            source.forget(first);
+            source.prune();
+            let left = source.names(Prefix::Packs);
+            assert!(
+                packs.iter().all(|pack| !left.contains(pack)),
+                "what the others need of the first's packs is moved"
+            );
+        }
+        let done = copy(&reader, &to, snapshot, &plan.copied, &copying(&target), &Silent).expect("copied");
+        note(&source, &mut target, std::slice::from_ref(&done));
+        plan.copied.add(done.pair);
+    }
+    target.all_restore();
+}
+
+#[test]
+fn a_copy_that_is_forgotten_and_pruned_meanwhile_vouches_for_nothing() {
+    let (mut source, mut target) = (Scene::new(), Scene::new());
+    let large = |seeds: &[u64]| -> Files {
+        seeds.iter().map(|seed| (format!("large{seed}"), noise(24_000_000, *seed))).collect()
+    };
+    source.back_up(&large(&[1, 2]));
+    source.back_up(&large(&[1, 2]));
+    source.back_up(&large(&[2]));
+    let (from, to) = (source.another(), target.another());
+    let mut plan = plan_all(&from, &to).expect("a plan");
+    let (index, _) = from.whole_index().expect("an index");
+    let reader = Reader::new(&from, &index);
+    let pending = plan.pending.clone();
+    let mut copy_one = |target: &mut Scene, at: usize| {
+        let done = copy(&reader, &to, &pending[at], &plan.copied, &copying(target), &Silent).expect("copied");
+        note(&source, target, std::slice::from_ref(&done));
+        plan.copied.add(done.pair.clone());
+        done.pair.target.id
+    };
+    let first = copy_one(&mut target, 0);
+    copy_one(&mut target, 2);
+    // The pages with the list of `large1` stay, beside those that the other needs; its chunks go.
+    let packs = target.names(Prefix::Packs).len();
+    target.forget(first);
+    target.prune_with(&target.another(), u16::MAX).expect("a prune");
+    assert!(target.names(Prefix::Packs).len() < packs, "chunks of the forgotten go");
+    copy_one(&mut target, 1);
+    assert_eq!(target.check().verdict(), Verdict::Sound);
+    target.all_restore();
 }

@@ -6,8 +6,9 @@ use jiff::tz::TimeZone;
 use proptest::prelude::{Strategy, prop, prop_assert, prop_assert_eq, proptest};
 use proptest::test_runner::Config;
 use snap::operation::forget::complete::{is_complete, is_narrower};
-use snap::operation::forget::policy::{Interval, LastComplete, Rules, Selection};
+use snap::operation::forget::policy::{Interval, LastComplete, Rules};
 use snap::operation::forget::{ForgetError, ForgetPlan};
+use snap::operation::selection::Selection;
 use snap::repository::snapshot::Snapshot;
 use snap::resource::{Coverage, ResourceRecord};
 

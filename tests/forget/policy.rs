@@ -7,7 +7,8 @@ use jiff::{Timestamp, ToSpan};
 use proptest::prelude::{Just, Strategy, any, prop, prop_assert, prop_assert_eq, prop_oneof, proptest};
 use proptest::test_runner::Config;
 use snap::id::SnapshotId;
-use snap::operation::forget::policy::{Decision, Interval, LastComplete, Reason, Rules, Selection, decide};
+use snap::operation::forget::policy::{Decision, Interval, LastComplete, Reason, Rules, decide};
+use snap::operation::selection::Selection;
 use snap::repository::snapshot::Snapshot;
 use snap::resource::Coverage;
 

@@ -10,7 +10,8 @@ use std::process::Command;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::Value;
-use snap::operation::forget::policy::{Interval, LastComplete, Reason, Rules, Selection, decide};
+use snap::operation::forget::policy::{Interval, LastComplete, Reason, Rules, decide};
+use snap::operation::selection::Selection;
 use snap::repository::snapshot::Snapshot;
 
 use super::{minute, snapshot};

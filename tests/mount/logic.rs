@@ -7,12 +7,12 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use snap::operation::mount::attributes::{Kind, Owner};
-use snap::operation::mount::catalog::Choice;
 use snap::operation::mount::file::Sought;
 use snap::operation::mount::folder::Detail;
 use snap::operation::mount::node::ROOT;
 use snap::operation::mount::{Fault, FileSystem, Holds, Loss, Options};
 use snap::operation::read_ahead::ReadAhead;
+use snap::operation::selection::Selection;
 use snap::repository::reader::Reader;
 use snap::storage::name::Prefix;
 use snap::storage::{Attempt, Storage};
@@ -32,7 +32,8 @@ fn with_system<T>(
     let reader = Reader::with_cache(&repository, &index, cache);
     let losses = Mutex::new(Vec::new());
     let told = |loss| losses.lock().expect("no holder panics").push(loss);
-    let options = Options { choice: Choice::default(), owner: Owner { uid: 7, gid: 8 }, patience: Duration::ZERO };
+    let options =
+        Options { selection: Selection::default(), owner: Owner { uid: 7, gid: 8 }, patience: Duration::ZERO };
     ReadAhead::during(&reader, threads, |read_ahead| {
         work(&FileSystem::new(&reader, read_ahead, options, &told), &losses)
     })

@@ -142,15 +142,21 @@ fn fill(site: &Path) {
     set_time(&site.join("folder"), 4_000_000_000, 999_999_999);
 }
 
+/// A store with a backup of one of everything.
+fn filled() -> Store {
+    let store = Store::new();
+    fs::create_dir(store.site("")).expect("created");
+    fill(&store.site(""));
+    store.backup();
+    store
+}
+
 #[test]
 fn everything_is_there_as_it_was() {
     if !can_mount() {
         return;
     }
-    let store = Store::new();
-    fs::create_dir(store.site("")).expect("created");
-    fill(&store.site(""));
-    store.backup();
+    let store = filled();
     let mounted = Mounted::new(&store, "m", &[]);
     let (source, shown) = (walk(&store.site("")), walk(&mounted.site(&store, "latest")));
     assert!(source.keys().eq(shown.keys()), "{:?} {:?}", source.keys(), shown.keys());
@@ -170,10 +176,7 @@ fn holes_cost_nothing_and_are_found_by_who_looks_for_them() {
     if !can_mount() {
         return;
     }
-    let store = Store::new();
-    fs::create_dir(store.site("")).expect("created");
-    fill(&store.site(""));
-    store.backup();
+    let store = filled();
     let mounted = Mounted::new(&store, "m", &[]);
     let path = mounted.site(&store, "latest").join("sparse");
     let file = File::open(&path).expect("it opens");

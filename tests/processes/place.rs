@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::crowd::Dice;
 #[cfg(feature = "s3")]
 use super::fake::{Fake, Operation};
 #[cfg(feature = "s3")]
 use super::fault::Effect;
 use super::storm::folder;
+use crate::dice::Dice;
 
 /// More than a writer elsewhere may be silent.
 const LONG: Duration = Duration::from_secs(7 * 3600);

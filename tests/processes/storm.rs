@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::crowd::{Crowd, Dice, Ended};
+use super::crowd::{Crowd, Ended};
+use crate::dice::Dice;
 
 const WRITERS: u64 = 4;
 const PRUNERS: u64 = 2;

@@ -29,8 +29,9 @@ use snap::storage::faulty::{Effect, Fault, FaultyStorage, Lasting};
 use snap::storage::memory::MemoryStorage;
 use snap::storage::name::Prefix;
 
-use super::edit::{Random, edit};
+use super::edit::edit;
 use super::picture::{Picture, difference, picture};
+use crate::dice::Dice;
 
 type Store = FaultyStorage<MemoryStorage>;
 
@@ -47,7 +48,7 @@ struct Machine {
     storage: Arc<Store>,
     opener: Opener,
     repository: Arc<Repository>,
-    random: Random,
+    dice: Dice,
     /// What each snapshot that counts must restore, oldest first.
     known: Vec<(snap::id::SnapshotId, Picture)>,
     /// Seconds; every step is one later.
@@ -112,13 +113,13 @@ impl Machine {
         let shared: Arc<dyn Storage> = Arc::clone(&storage) as _;
         let cache = seed.is_multiple_of(2).then(|| folder.path().join("cache"));
         let repository = Repository::init(shared, &[(opener.clone(), "")], now, cache).expect("initialised");
-        let (random, known, log) = (Random::new(seed), Vec::new(), Vec::new());
+        let (dice, known, log) = (Dice::new(seed), Vec::new(), Vec::new());
         Self {
             folder,
             storage,
             opener,
             repository: Arc::new(repository),
-            random,
+            dice,
             known,
             now: 0,
             log,
@@ -132,10 +133,10 @@ impl Machine {
 
     fn step(&mut self) -> Result<(), String> {
         self.now += 1;
-        match self.random.below(13) {
+        match self.dice.below(13) {
             0..=3 => {
-                for _ in 0..=self.random.below(4) {
-                    let done = edit(&self.tree(), &mut self.random);
+                for _ in 0..=self.dice.below(4) {
+                    let done = edit(&self.tree(), &mut self.dice);
                     self.log.push(done);
                 }
                 Ok(())
@@ -147,7 +148,7 @@ impl Machine {
                 self.edit_once();
                 self.back_up_and_compare(Rereading::Changed)
             }
-            7 => match self.random.below(3) {
+            7 => match self.dice.below(3) {
                 0 => self.dry_run(),
                 1 => self.back_up_and_compare(Rereading::Everything),
                 _ => self.tag(),
@@ -161,7 +162,7 @@ impl Machine {
     }
 
     fn edit_once(&mut self) {
-        let done = edit(&self.tree(), &mut self.random);
+        let done = edit(&self.tree(), &mut self.dice);
         self.log.push(done);
     }
 
@@ -261,7 +262,7 @@ impl Machine {
         if self.known.is_empty() {
             return Ok(());
         }
-        let at = usize::try_from(self.random.below(self.known.len() as u64)).expect("it is small");
+        let at = usize::try_from(self.dice.below(self.known.len() as u64)).expect("it is small");
         self.log.push(format!("tag {at}"));
         let snapshots = self.snapshots()?;
         let snapshot = snapshots.iter().find(|one| one.id == self.known[at].0).ok_or("a snapshot is gone")?;
@@ -275,7 +276,7 @@ impl Machine {
 
     /// Lets the store die at some call of a backup, and comes back as a new process.
     fn crash(&mut self) -> Result<(), String> {
-        let calls = self.random.below(14) + 1;
+        let calls = self.dice.below(14) + 1;
         self.log.push(format!("crash at call {calls} of a backup"));
         let fault = Fault {
             attempt: None,
@@ -302,9 +303,9 @@ impl Machine {
 
     /// Forgets any snapshots, seldom all.
     fn forget_some(&mut self) -> Result<(), String> {
-        for _ in 0..=self.random.below(1 + self.known.len() as u64 / 2) {
+        for _ in 0..=self.dice.below(1 + self.known.len() as u64 / 2) {
             if !self.known.is_empty() {
-                let at = usize::try_from(self.random.below(self.known.len() as u64)).expect("it is small");
+                let at = usize::try_from(self.dice.below(self.known.len() as u64)).expect("it is small");
                 self.log.push(format!("forget {at}"));
                 let (id, _) = self.known.remove(at);
                 self.repository.forget(id, self.time(), "host").map_err(said("forgetting"))?;
@@ -316,7 +317,7 @@ impl Machine {
     fn try_prune(&mut self) -> Result<PruneReport, PruneError> {
         // What a crash left under way is held for dead.
         self.storage.inner().advance(Duration::from_secs(7 * 3600));
-        let part = [0, 500, 5000][usize::try_from(self.random.below(3)).expect("it is small")];
+        let part = [0, 500, 5000][usize::try_from(self.dice.below(3)).expect("it is small")];
         let limits = Limits { max_unused: MaxUnused::Part(part), max_repack: None };
         self.log.push(format!("prune, {part}/10000 may stay unused"));
         let mark = session_mark("host", self.time());
@@ -349,7 +350,7 @@ impl Machine {
 
     /// Lets the store die at some call of a prune; then another one ends it.
     fn crash_in_prune(&mut self) -> Result<(), String> {
-        let calls = self.random.below(60) + 1;
+        let calls = self.dice.below(60) + 1;
         self.log.push(format!("crash at call {calls} of a prune"));
         let at = self.storage.calls_total() + calls;
         self.storage.plan(Fault { attempt: None, at, lasting: Lasting::Forever, effect: Effect::Crash });
@@ -367,7 +368,7 @@ impl Machine {
         if self.known.is_empty() {
             return Ok(());
         }
-        let at = usize::try_from(self.random.below(self.known.len() as u64)).expect("it is small");
+        let at = usize::try_from(self.dice.below(self.known.len() as u64)).expect("it is small");
         self.log.push(format!("restore {at}"));
         self.compare(at)?;
         let target = self.folder.path().join("kept");

@@ -1,6 +1,5 @@
 //! `snap copy`: snapshots of another repository into this one.
 
-use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,6 +13,7 @@ use crate::cli::failure::Failure;
 use crate::cli::location::{Location, LocationError, Presence, WhenAbsent};
 use crate::cli::repository::{self, opener_of_secret};
 use crate::cli::secret::SecretSource;
+use crate::cli::selection::SelectionArgs;
 use crate::cli::text;
 use crate::cli::view::{id_digits, local_time, resolve, short_id};
 use crate::cli::watch::{Items, Watch};
@@ -22,6 +22,7 @@ use crate::operation::backup::session_mark;
 use crate::operation::copy::{CopyError, CopyPlan, Copying, copy, plan};
 use crate::progress::{Event, Progress};
 use crate::repository::Repository;
+use crate::repository::reader::Reader;
 use crate::repository::session::Mode;
 use crate::repository::snapshot::Snapshot;
 
@@ -59,15 +60,9 @@ pub struct Args {
     /// Prints the password of the other repository
     #[arg(long, value_name = "COMMAND")]
     pub from_password_command: Option<String>,
-    /// Only those of this series
-    #[arg(long, value_name = "NAME")]
-    pub series: Option<String>,
-    /// Only those of this host
-    #[arg(long, value_name = "NAME")]
-    pub of_host: Option<String>,
-    /// Only those with all of these tags
-    #[arg(long, value_name = "TAG")]
-    pub tag: Vec<String>,
+    /// Which of those are copied.
+    #[command(flatten)]
+    pub selection: SelectionArgs,
     /// Make this repository if there is none
     #[arg(long)]
     pub init: bool,
@@ -84,8 +79,8 @@ pub fn run(arguments: &Args, context: &Context) -> Result<ExitStatus, Failure> {
     if source.config().id == target.config().id {
         return Err(Failure::usage("both are the same repository"));
     }
-    let chosen = choose(arguments, context, &source)?;
-    let plan = plan(&source, &target, chosen)?;
+    let all = snapshots(context, &source)?;
+    let plan = plan(&source, &target, &all, choose(arguments, context, &all)?)?;
     tell(context, &plan)?;
     let watch = context.begin("copy", Items::Counted)?;
     repository::report_notices(&target, &watch);
@@ -102,7 +97,7 @@ pub fn run(arguments: &Args, context: &Context) -> Result<ExitStatus, Failure> {
     let status = if tally.incomplete == 0 { ExitStatus::Done } else { ExitStatus::Incomplete };
     context.output.json_line(&json!({
         "type": "summary", "command": "copy", "status": status.word(), "code": status.code(),
-        "dry_run": arguments.dry_run, "copied": tally.copied, "there_already": plan.copied.len(),
+        "dry_run": arguments.dry_run, "copied": tally.copied, "there_already": plan.copied.ids().len(),
         "incomplete": tally.incomplete, "bytes_new": tally.bytes_new, "bytes_stored": tally.bytes_stored,
         "cut_anew": !plan.is_cut_alike,
     }))?;
@@ -119,7 +114,7 @@ fn tell(context: &Context, plan: &CopyPlan) -> Result<(), Failure> {
     if context.talk() == Talk::Quiet {
         return Ok(());
     }
-    let (pending, there) = (text::count(plan.pending.len() as u64), text::count(plan.copied.len() as u64));
+    let (pending, there) = (text::count(plan.pending.len() as u64), text::count(plan.copied.ids().len() as u64));
     context.output.line(&format!("{pending} snapshots to copy, {there} are here already"))?;
     if !plan.is_cut_alike && !plan.pending.is_empty() {
         context.output.line("the repositories cut by other keys: all content is read and cut anew")?;
@@ -149,20 +144,26 @@ fn carry_out(
     watch: &Watch,
 ) -> Result<Tally, Ended> {
     let mut tally = Tally::default();
-    let mut copied: HashMap<SnapshotId, SnapshotId> = plan.copied.clone();
+    if plan.pending.is_empty() {
+        return Ok(tally);
+    }
+    // One for all of them, after the list of snapshots: what it misses later it looks for in the index as it is by then.
+    let (index, _) = source.whole_index().map_err(|error| Ended::Copy(error.into()))?;
+    let from = Reader::new(source, &index);
+    let mut copied = plan.copied.clone();
     let digits = id_digits(&plan.pending);
     for snapshot in &plan.pending {
         let mark = session_mark(context.host(), jiff::Timestamp::now());
         let copying = Copying { mark, mode };
-        match copy(source, target, snapshot, &copied, &copying, watch) {
+        match copy(&from, target, snapshot, &copied, &copying, watch) {
             Ok(done) => {
-                if mode == Mode::Write {
-                    copied.insert(done.old, done.new);
-                }
                 tally.copied += 1;
                 tally.bytes_new += done.bytes_new;
                 tally.bytes_stored += done.bytes_stored;
-                say(context, snapshot, done.new, mode, digits).map_err(Ended::Output)?;
+                say(context, snapshot, done.pair.target.id, mode, digits).map_err(Ended::Output)?;
+                if mode == Mode::Write {
+                    copied.add(done.pair);
+                }
             }
             Err(error @ CopyError::Incomplete { .. }) => {
                 tally.incomplete += 1;
@@ -191,26 +192,28 @@ fn say(context: &Context, old: &Snapshot, new: SnapshotId, mode: Mode, digits: u
     })
 }
 
-fn choose(arguments: &Args, context: &Context, source: &Repository) -> Result<Vec<Snapshot>, Failure> {
+/// All snapshots of the other repository.
+fn snapshots(context: &Context, source: &Repository) -> Result<Vec<Snapshot>, Failure> {
     let found = source.snapshots()?;
     for damaged in &found.damaged {
         context.remark(&format!("a snapshot of the other repository cannot be read: {damaged}"));
     }
+    Ok(found.valid)
+}
+
+fn choose(arguments: &Args, context: &Context, all: &[Snapshot]) -> Result<Vec<Snapshot>, Failure> {
     let mut chosen: Vec<Snapshot> = Vec::new();
     for text in &arguments.references {
-        let snapshot = resolve(context, &found.valid, &context.reference(text)?)?;
+        let snapshot = resolve(context, all, &context.reference(text)?)?;
         if !chosen.iter().any(|other| other.id == snapshot.id) {
             chosen.push(snapshot.clone());
         }
     }
     if arguments.references.is_empty() {
-        chosen = found.valid;
+        chosen = all.to_vec();
     }
-    chosen.retain(|Snapshot { record, .. }| {
-        arguments.series.as_ref().is_none_or(|series| record.series == *series)
-            && arguments.of_host.as_ref().is_none_or(|host| record.host == *host)
-            && arguments.tag.iter().all(|tag| record.tags.contains(tag))
-    });
+    let selection = arguments.selection.selection();
+    chosen.retain(|snapshot| selection.includes(&snapshot.record));
     Ok(chosen)
 }
 

@@ -19,12 +19,13 @@ use crate::cli::environment::Environment;
 use crate::cli::exit::ExitStatus;
 use crate::cli::failure::Failure;
 use crate::cli::output::Form;
+use crate::cli::selection::SelectionArgs;
 use crate::cli::table::{Lean, lines};
 use crate::cli::view::{coverage, id_digits, local_time, resolve, short_id, snapshots};
 use crate::cli::watch::Items;
 use crate::cli::{repository, text};
 use crate::id::SnapshotId;
-use crate::operation::forget::policy::{Decision, Interval, LastComplete, Reason, Rules, Selection};
+use crate::operation::forget::policy::{Decision, Interval, LastComplete, Reason, Rules};
 use crate::operation::forget::within::Within;
 use crate::operation::forget::{ForgetError, ForgetPlan};
 use crate::operation::prune::{PruneReport, foretell};
@@ -60,11 +61,14 @@ use crate::repository::snapshot::Snapshot;
 #[command(verbatim_doc_comment)]
 pub struct Args {
     /// Snapshots to forget, instead of rules
-    #[arg(value_name = "REF")]
+    #[arg(value_name = "REF", conflicts_with_all = ["rules", "selection"])]
     pub references: Vec<OsString>,
-    /// Which snapshots the rules are for.
+    /// What is kept.
     #[command(flatten)]
     pub rules: RuleArgs,
+    /// Which snapshots the rules are for.
+    #[command(flatten)]
+    pub selection: SelectionArgs,
     /// Let the last complete snapshot of a series go too; asks first
     #[arg(long)]
     pub even_last_complete: bool,
@@ -82,9 +86,9 @@ pub struct Args {
     pub limits: LimitArgs,
 }
 
-/// Rules, and what they are for.
+/// Rules of retention.
 #[derive(Debug, clap::Args)]
-#[group(id = "rules", multiple = true, conflicts_with = "references")]
+#[group(id = "rules", multiple = true)]
 pub struct RuleArgs {
     /// Keep the newest N
     #[arg(long, value_name = "N")]
@@ -110,15 +114,6 @@ pub struct RuleArgs {
     /// Keep all with this tag, or another that is given so
     #[arg(long, value_name = "TAG")]
     pub keep_tag: Vec<String>,
-    /// Only snapshots of this series
-    #[arg(long, value_name = "NAME")]
-    pub series: Option<String>,
-    /// Only snapshots of this host
-    #[arg(long, value_name = "NAME")]
-    pub host: Option<String>,
-    /// Only snapshots with all of these tags
-    #[arg(long, value_name = "TAG")]
-    pub tag: Vec<String>,
 }
 
 /// The configuration's key, and the flag, of each count.
@@ -155,11 +150,6 @@ impl Args {
     fn last_complete(&self) -> LastComplete {
         if self.even_last_complete { LastComplete::MayGo } else { LastComplete::Stays }
     }
-
-    fn selection(&self) -> Selection {
-        let RuleArgs { series, host, tag, .. } = &self.rules;
-        Selection { series: series.clone(), host: host.clone(), tags: tag.clone() }
-    }
 }
 
 /// Runs the command.
@@ -169,7 +159,7 @@ pub fn run(arguments: &Args, context: &Context) -> Result<ExitStatus, Failure> {
     let all = snapshots(context, &repository)?;
     let now = Timestamp::now();
     let plan = match &rules {
-        Some(rules) => ForgetPlan::by_rules(&all, &arguments.selection(), rules, now, &TimeZone::system()),
+        Some(rules) => ForgetPlan::by_rules(&all, &arguments.selection.selection(), rules, now, &TimeZone::system()),
         None => ForgetPlan::by_name(&all, &named(arguments, context, &all)?, arguments.last_complete())?,
     };
     let digits = id_digits(&all);

@@ -14,8 +14,8 @@ use crate::cli::context::Context;
 use crate::cli::exit::ExitStatus;
 use crate::cli::failure::Failure;
 use crate::cli::repository;
+use crate::cli::selection::SelectionArgs;
 use crate::operation::mount::attributes::Owner;
-use crate::operation::mount::catalog::Choice;
 use crate::operation::mount::fuse::{MountError, Visitors, serve};
 use crate::operation::mount::{FileSystem, Loss, Options, READER_CACHE_SIZE};
 use crate::operation::read_ahead::ReadAhead;
@@ -48,15 +48,9 @@ pub struct Args {
     /// Empty folder to show them in
     #[arg(value_name = "DIR")]
     pub target: PathBuf,
-    /// Only those of this series
-    #[arg(long, value_name = "NAME")]
-    pub series: Option<String>,
-    /// Only those of this host
-    #[arg(long, value_name = "NAME")]
-    pub host: Option<String>,
-    /// Only those with all of these tags
-    #[arg(long, value_name = "TAG")]
-    pub tag: Vec<String>,
+    /// Which are shown.
+    #[command(flatten)]
+    pub selection: SelectionArgs,
     /// Let other users in too, as far as modes and owners allow
     #[arg(long)]
     pub allow_other: bool,
@@ -74,9 +68,9 @@ pub fn run(arguments: &Args, context: &Context) -> Result<ExitStatus, Failure> {
     let watch = context.begin_lasting("mount")?;
     let reader = Reader::with_cache(&repository, &index, READER_CACHE_SIZE);
     let told = |loss: Loss| watch.report(Event::Failed { path: loss.path, message: loss.message });
-    let choice = Choice { series: arguments.series.clone(), host: arguments.host.clone(), tags: arguments.tag.clone() };
     let (uid, gid) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
-    let options = Options { choice, owner: Owner { uid, gid }, patience: PATIENCE };
+    let owner = Owner { uid, gid };
+    let options = Options { selection: arguments.selection.selection(), owner, patience: PATIENCE };
     let visitors = if arguments.allow_other { Visitors::All } else { Visitors::Owner };
     let served = ReadAhead::during(&reader, THREADS.get(), |read_ahead| {
         let system = FileSystem::new(&reader, read_ahead, options, &told);

@@ -10,11 +10,11 @@ use crate::cli::context::Context;
 use crate::cli::exit::ExitStatus;
 use crate::cli::failure::Failure;
 use crate::cli::output::Form;
+use crate::cli::selection::SelectionArgs;
 use crate::cli::table::{Lean, lines};
 use crate::cli::view::{coverage, id_digits, local_time, short_id};
 use crate::cli::{repository, text, view};
 use crate::repository::snapshot::Snapshot;
-use crate::resource::SnapshotRecord;
 
 /// Lists snapshots, oldest first
 ///
@@ -30,15 +30,9 @@ use crate::resource::SnapshotRecord;
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
-    /// Only those of this series
-    #[arg(long, value_name = "NAME")]
-    pub series: Option<String>,
-    /// Only those of this host
-    #[arg(long, value_name = "NAME")]
-    pub host: Option<String>,
-    /// Only those with all of these tags
-    #[arg(long, value_name = "TAG")]
-    pub tag: Vec<String>,
+    /// Which are listed.
+    #[command(flatten)]
+    pub selection: SelectionArgs,
     /// Only the newest N of each series
     #[arg(long, value_name = "N")]
     pub latest: Option<usize>,
@@ -62,14 +56,10 @@ pub fn run(arguments: &Args, context: &Context) -> Result<ExitStatus, Failure> {
 
 impl Args {
     fn choose<'s>(&self, all: &'s [Snapshot]) -> Vec<&'s Snapshot> {
-        let is_named = |record: &SnapshotRecord| {
-            self.series.as_ref().is_none_or(|series| record.series == *series)
-                && self.host.as_ref().is_none_or(|host| record.host == *host)
-                && self.tag.iter().all(|tag| record.tags.contains(tag))
-        };
+        let selection = self.selection.selection();
         let mut taken: HashMap<&'s str, usize> = HashMap::new();
         let mut chosen: Vec<&'s Snapshot> = Vec::new();
-        for snapshot in all.iter().rev().filter(|snapshot| is_named(&snapshot.record)) {
+        for snapshot in all.iter().rev().filter(|snapshot| selection.includes(&snapshot.record)) {
             let taken = taken.entry(&snapshot.record.series).or_default();
             *taken += 1;
             if self.latest.is_none_or(|most| *taken <= most) {

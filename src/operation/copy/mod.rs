@@ -5,13 +5,13 @@
 //! again. A snapshot that was copied is known by its record (`original`) and skipped; of one that is cut short, what was
 //! stored stays. Unchanged entries of a snapshot whose predecessor was copied are not even read.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use thiserror::Error;
 
 use crate::id::SnapshotId;
 use crate::operation::backup::{error_chain, tool};
+use crate::operation::copy::pairs::{Pair, Pairs};
 use crate::operation::copy::transcribe::{Earlier, Transcriber, transcribe};
 use crate::progress::{Event, Progress};
 use crate::repository::Repository;
@@ -22,6 +22,7 @@ use crate::repository::snapshot::Snapshot;
 use crate::resource::{Original, ResourceRecord, SnapshotRecord, Totals, escape_path};
 use crate::tree::error::TreeError;
 
+pub mod pairs;
 mod transcribe;
 
 /// How often one snapshot is begun again because a prune held the copy for dead.
@@ -33,18 +34,16 @@ pub struct CopyPlan {
     /// Snapshots to copy, oldest first.
     pub pending: Vec<Snapshot>,
     /// Those that are there already, and as which.
-    pub copied: HashMap<SnapshotId, SnapshotId>,
+    pub copied: Pairs,
     /// Whether both repositories cut content alike, so that chunks stay what they are.
     pub is_cut_alike: bool,
 }
 
 /// A snapshot that was copied.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Copied {
-    /// In the source.
-    pub old: SnapshotId,
-    /// In the target; in a dry run nobody keeps it.
-    pub new: SnapshotId,
+    /// In the source and in the target; the latter nobody keeps in a dry run.
+    pub pair: Pair,
     /// Bytes of new chunks and pages, before compression.
     pub bytes_new: u64,
     /// Bytes written.
@@ -84,18 +83,18 @@ pub struct Copying {
     pub mode: Mode,
 }
 
-/// What of these snapshots is to be copied. Nothing is written.
-pub fn plan(source: &Repository, target: &Repository, snapshots: Vec<Snapshot>) -> Result<CopyPlan, RepositoryError> {
-    let mut plan = CopyPlan { is_cut_alike: is_cut_alike(source, target), ..CopyPlan::default() };
-    for snapshot in target.snapshots()?.valid {
-        if let Some(original) = snapshot.record.original.filter(|of| of.repository == source.config().id) {
-            plan.copied.insert(original.snapshot, snapshot.id);
-        }
-    }
-    plan.pending = snapshots;
-    plan.pending.retain(|snapshot| !plan.copied.contains_key(&snapshot.id));
-    plan.pending.sort_by_key(|snapshot| (snapshot.record.time, snapshot.id));
-    Ok(plan)
+/// What of the chosen snapshots is to be copied; `snapshots` are all of the source. Nothing is written.
+pub fn plan(
+    source: &Repository,
+    target: &Repository,
+    snapshots: &[Snapshot],
+    chosen: Vec<Snapshot>,
+) -> Result<CopyPlan, RepositoryError> {
+    let copied = Pairs::find(source, target, snapshots)?;
+    let mut pending = chosen;
+    pending.retain(|snapshot| copied.copy_of(&snapshot.id).is_none());
+    pending.sort_by_key(|snapshot| (snapshot.record.time, snapshot.id));
+    Ok(CopyPlan { pending, copied, is_cut_alike: is_cut_alike(source, target) })
 }
 
 fn is_cut_alike(source: &Repository, target: &Repository) -> bool {
@@ -103,19 +102,20 @@ fn is_cut_alike(source: &Repository, target: &Repository) -> bool {
     one.chunker == other.chunker && source.config().chunker == target.config().chunker
 }
 
-/// Copies one snapshot; `copied` are those that are there already, of which the nearest in its series saves reading.
+/// Copies one snapshot from the source that `from` reads; `copied` are those that are there already, of which the nearest in
+/// its series saves reading.
 pub fn copy(
-    source: &Repository,
+    from: &Reader<'_>,
     target: &Arc<Repository>,
     snapshot: &Snapshot,
-    copied: &HashMap<SnapshotId, SnapshotId>,
+    copied: &Pairs,
     copying: &Copying,
     progress: &dyn Progress,
 ) -> Result<Copied, CopyError> {
     let mut tries = REVOCATIONS_MAX;
     loop {
         tries -= 1;
-        match copy_once(source, target, snapshot, copied, copying, progress) {
+        match copy_once(from, target, snapshot, copied, copying, progress) {
             Err(CopyError::Repository(RepositoryError::Revoked)) if tries > 0 => {
                 let message = "a prune held this copy for dead while it slept; it begins again".to_owned();
                 progress.report(Event::Warning { message });
@@ -126,27 +126,27 @@ pub fn copy(
 }
 
 fn copy_once(
-    source: &Repository,
+    from: &Reader<'_>,
     target: &Arc<Repository>,
     snapshot: &Snapshot,
-    copied: &HashMap<SnapshotId, SnapshotId>,
+    copied: &Pairs,
     copying: &Copying,
     progress: &dyn Progress,
 ) -> Result<Copied, CopyError> {
     let session = Session::begin(Arc::clone(target), &copying.mark, copying.mode)?;
-    let (index, _) = source.whole_index()?;
-    let from = Reader::new(source, &index);
+    // What the snapshot before this one missed may be there by now.
+    from.look_again();
     let to = Reader::new(target, session.index());
-    let predecessor = predecessor(source, target, snapshot, copied)?;
+    let predecessor = copied.nearest(snapshot, target)?;
     let mut resources = Vec::with_capacity(snapshot.record.resources.len());
     for resource in &snapshot.record.resources {
         progress.report(Event::Started { agent: resource.path.clone() });
-        let earlier = predecessor.as_ref().and_then(|pair| pair.of(resource, &from, &to));
-        let work = Transcriber::new(&session, &from, snapshot.id, resource, progress);
-        let copied = transcribe(&work, earlier);
+        let earlier = predecessor.and_then(|pair| earlier(pair, resource, from, &to));
+        let work = Transcriber::new(&session, from, snapshot.id, resource, progress);
+        let transcribed = transcribe(&work, earlier);
         progress.report(Event::Finished { agent: resource.path.clone() });
-        match copied {
-            Ok(copied) => resources.push(copied),
+        match transcribed {
+            Ok(resource) => resources.push(resource),
             Err(error) => {
                 // What was stored stays for the next run, and nobody waits for this session.
                 session.close()?;
@@ -157,9 +157,9 @@ fn copy_once(
     let stored = session.settle()?;
     let mut record = SnapshotRecord {
         resources,
-        parent: snapshot.record.parent.and_then(|parent| copied.get(&parent).copied()),
+        parent: snapshot.record.parent.and_then(|parent| copied.copy_of(&parent)),
         amends: None,
-        original: Some(Original { repository: source.config().id, snapshot: snapshot.id }),
+        original: Some(Original { repository: from.repository().config().id, snapshot: snapshot.id }),
         tool: tool(),
         ..snapshot.record.clone()
     };
@@ -168,50 +168,22 @@ fn copy_once(
         record.summary.totals.add(&resource.totals);
     }
     (record.summary.bytes_new, record.summary.bytes_stored) = (stored.new, stored.written);
-    let new = session.commit(record)?;
-    Ok(Copied { old: snapshot.id, new, bytes_new: stored.new, bytes_stored: stored.written })
+    let copy = Snapshot { id: session.commit(record.clone())?, record };
+    let pair = Pair { source: snapshot.clone(), target: copy };
+    Ok(Copied { pair, bytes_new: stored.new, bytes_stored: stored.written })
 }
 
-/// A snapshot of the source before this one, and the copy of it in the target.
-struct Predecessor {
-    source: Snapshot,
-    target: Snapshot,
-}
-
-impl Predecessor {
-    /// The same resource in both.
-    fn of<'r>(
-        &self,
-        resource: &ResourceRecord,
-        from: &'r Reader<'r>,
-        to: &'r Reader<'r>,
-    ) -> Option<Earlier<&'r Reader<'r>>> {
-        let same = |other: &&ResourceRecord| other.path == resource.path && other.source == resource.source;
-        let source = self.source.record.resources.iter().find(same)?;
-        let target = self.target.record.resources.iter().find(same)?;
-        Some(Earlier::new((from, source.root), (to, target.root)))
-    }
-}
-
-/// The nearest snapshot of the series that was copied, whichever side of this one it is on.
-fn predecessor(
-    source: &Repository,
-    target: &Repository,
-    snapshot: &Snapshot,
-    copied: &HashMap<SnapshotId, SnapshotId>,
-) -> Result<Option<Predecessor>, RepositoryError> {
-    let time = snapshot.record.time;
-    let candidates = source
-        .snapshots()?
-        .valid
-        .into_iter()
-        .filter(|other| other.record.series == snapshot.record.series && copied.contains_key(&other.id));
-    let Some(nearest) = candidates.min_by_key(|other| other.record.time.duration_since(time).abs()) else {
-        return Ok(None);
-    };
-    let id = copied[&nearest.id];
-    let copy = target.snapshots()?.valid.into_iter().find(|other| other.id == id);
-    Ok(copy.map(|target| Predecessor { source: nearest, target }))
+/// The same resource in both snapshots of a pair.
+fn earlier<'a, 's, 't>(
+    pair: &Pair,
+    resource: &ResourceRecord,
+    from: &'a Reader<'s>,
+    to: &'a Reader<'t>,
+) -> Option<Earlier<&'a Reader<'s>, &'a Reader<'t>>> {
+    let same = |other: &&ResourceRecord| other.path == resource.path && other.source == resource.source;
+    let source = pair.source.record.resources.iter().find(same)?;
+    let target = pair.target.record.resources.iter().find(same)?;
+    Some(Earlier::new((from, source.root), (to, target.root)))
 }
 
 impl CopyError {

@@ -36,9 +36,9 @@ const BATCH_SIZE: u64 = 64 << 20;
 const SHARE_LENGTH: usize = 16;
 
 /// What all of one resource share.
-pub(super) struct Transcriber<'t> {
+pub(super) struct Transcriber<'t, 'r> {
     session: &'t Session,
-    from: &'t Reader<'t>,
+    from: &'t Reader<'r>,
     snapshot: SnapshotId,
     resource: &'t ResourceRecord,
     chunker: Chunker,
@@ -59,9 +59,9 @@ struct Wanted {
 }
 
 /// Copies the resource; `earlier` is another state of it that was copied.
-pub(super) fn transcribe<S: PageSource>(
-    work: &Transcriber<'_>,
-    mut earlier: Option<Earlier<S>>,
+pub(super) fn transcribe<S: PageSource, T: PageSource>(
+    work: &Transcriber<'_, '_>,
+    mut earlier: Option<Earlier<S, T>>,
 ) -> Result<ResourceRecord, CopyError> {
     let repository = work.session.repository();
     let mut pages = PageWriter::new(work.session.writer(PackKind::Pages)?);
@@ -94,10 +94,10 @@ pub(super) fn transcribe<S: PageSource>(
     Ok(ResourceRecord { root: root.id, totals: root.totals, ..work.resource.clone() })
 }
 
-impl<'t> Transcriber<'t> {
+impl<'t, 'r> Transcriber<'t, 'r> {
     pub(super) fn new(
         session: &'t Session,
-        from: &'t Reader<'t>,
+        from: &'t Reader<'r>,
         snapshot: SnapshotId,
         resource: &'t ResourceRecord,
         progress: &'t dyn Progress,
@@ -107,10 +107,10 @@ impl<'t> Transcriber<'t> {
         Self { session, from, snapshot, resource, chunker, progress, free: Mutex::default() }
     }
 
-    fn next_batch<S: PageSource>(
+    fn next_batch<S: PageSource, T: PageSource>(
         &self,
         entries: &mut Cursor<&Reader<'_>>,
-        earlier: &mut Option<Earlier<S>>,
+        earlier: &mut Option<Earlier<S, T>>,
     ) -> Result<Vec<Wanted>, CopyError> {
         let (mut batch, mut size, mut last) = (Vec::new(), 0, Vec::new());
         while batch.len() < BATCH_LENGTH && size < BATCH_SIZE {
@@ -238,7 +238,7 @@ impl<'t> Transcriber<'t> {
         Ok(content)
     }
 
-    fn source(&self, entry: &Entry, content: &Content) -> StoredContent<'t> {
+    fn source(&self, entry: &Entry, content: &Content) -> StoredContent<'t, 'r> {
         StoredContent {
             pieces: PieceIter::new(self.from, content),
             reader: self.from,
@@ -284,16 +284,16 @@ fn store(chunks: &mut ChunkWriter<'_>, bytes: &[u8], part: &Part, origin: Origin
 }
 
 /// Content in the source, proven chunk by chunk.
-struct StoredContent<'c> {
-    pieces: PieceIter<&'c Reader<'c>>,
-    reader: &'c Reader<'c>,
+struct StoredContent<'c, 'r> {
+    pieces: PieceIter<&'c Reader<'r>>,
+    reader: &'c Reader<'r>,
     /// What is left of the last chunk.
     rest: Bytes,
     snapshot: SnapshotId,
     path: Vec<u8>,
 }
 
-impl Spans for StoredContent<'_> {
+impl Spans for StoredContent<'_, '_> {
     type Error = CopyError;
 
     fn read_into(&mut self, buffer: &mut Vec<u8>, length_max: usize) -> Result<Span, CopyError> {
@@ -314,7 +314,7 @@ impl Spans for StoredContent<'_> {
     }
 }
 
-impl StoredContent<'_> {
+impl StoredContent<'_, '_> {
     fn lost(&self, error: RepositoryError) -> CopyError {
         if !error.is_loss() {
             return error.into();
@@ -324,28 +324,28 @@ impl StoredContent<'_> {
 }
 
 /// Another state of the resource and its copy, walked in step.
-pub(super) struct Earlier<S> {
+pub(super) struct Earlier<S, T> {
     source: Cursor<S>,
-    target: Cursor<S>,
+    target: Cursor<T>,
 }
 
-impl<S: PageSource> Earlier<S> {
-    pub(super) fn new((from, source): (S, PageId), (to, target): (S, PageId)) -> Self {
+impl<S: PageSource, T: PageSource> Earlier<S, T> {
+    pub(super) fn new((from, source): (S, PageId), (to, target): (T, PageId)) -> Self {
         Self { source: Cursor::new(from, source), target: Cursor::new(to, target) }
     }
 
     /// The content in the target of an entry whose content in the source is what it was; what cannot be read is not known.
     fn content_of(&mut self, entry: &Entry) -> Option<Content> {
         let path = entry.path.as_bytes();
-        let was = Self::at(&mut self.source, path)?;
+        let was = entry_at(&mut self.source, path)?;
         if was.content != entry.content {
             return None;
         }
-        Self::at(&mut self.target, path).map(|copy| copy.content.clone())
+        entry_at(&mut self.target, path).map(|copy| copy.content.clone())
     }
+}
 
-    fn at<'c>(cursor: &'c mut Cursor<S>, path: &[u8]) -> Option<&'c Entry> {
-        cursor.advance_to(path).ok()?;
-        cursor.peek().ok()?.filter(|entry| entry.path.as_bytes() == path)
-    }
+fn entry_at<'c, S: PageSource>(cursor: &'c mut Cursor<S>, path: &[u8]) -> Option<&'c Entry> {
+    cursor.advance_to(path).ok()?;
+    cursor.peek().ok()?.filter(|entry| entry.path.as_bytes() == path)
 }

@@ -12,7 +12,8 @@ use thiserror::Error;
 
 use crate::id::SnapshotId;
 use crate::operation::forget::complete::last_to_go;
-use crate::operation::forget::policy::{Decision, LastComplete, Rules, Selection, by_series, decide};
+use crate::operation::forget::policy::{Decision, LastComplete, Rules, by_series, decide};
+use crate::operation::selection::Selection;
 use crate::progress::Progress;
 use crate::repository::Repository;
 use crate::repository::error::RepositoryError;

@@ -13,8 +13,8 @@ use jiff::{Timestamp, Zoned};
 
 use crate::operation::forget::complete::last_complete;
 use crate::operation::forget::within::Within;
+use crate::operation::selection::Selection;
 use crate::repository::snapshot::Snapshot;
-use crate::resource::SnapshotRecord;
 
 /// What rules keep the newest snapshot of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -56,17 +56,6 @@ pub enum LastComplete {
     MayGo,
 }
 
-/// Which snapshots rules are applied to; the others stay and are not counted.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Selection {
-    /// Those of this series.
-    pub series: Option<String>,
-    /// Those of this host.
-    pub host: Option<String>,
-    /// Those that have all of these tags.
-    pub tags: Vec<String>,
-}
-
 /// Why a snapshot stays.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reason {
@@ -105,16 +94,7 @@ impl Rules {
     }
 }
 
-impl Selection {
-    /// Whether the snapshot is one of them.
-    pub fn includes(&self, record: &SnapshotRecord) -> bool {
-        self.series.as_ref().is_none_or(|series| record.series == *series)
-            && self.host.as_ref().is_none_or(|host| record.host == *host)
-            && self.tags.iter().all(|tag| record.tags.contains(tag))
-    }
-}
-
-/// Decides about every snapshot of the selection, by series, the oldest of each first.
+/// Decides about every snapshot of the selection, by series, the oldest of each first; the others stay and are not counted.
 ///
 /// `snapshots` are all there are, in any order: those outside the selection tell what would be left of a series.
 pub fn decide<'s>(

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::id::SnapshotId;
 use crate::operation::part::folder_of;
+use crate::operation::selection::Selection;
 use crate::repository::Repository;
 use crate::repository::error::RepositoryError;
 use crate::repository::snapshot::Snapshot;
@@ -18,25 +19,6 @@ use crate::resource::SnapshotRecord;
 const ID_DIGITS: usize = 8;
 /// Longest name of a folder, in bytes.
 pub(super) const NAME_LENGTH_MAX: usize = 255;
-
-/// Which snapshots are shown.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Choice {
-    /// Only those of this series.
-    pub series: Option<String>,
-    /// Only those of this host.
-    pub host: Option<String>,
-    /// Only those with all of these tags.
-    pub tags: Vec<String>,
-}
-
-impl Choice {
-    fn holds(&self, record: &SnapshotRecord) -> bool {
-        self.series.as_ref().is_none_or(|series| record.series == *series)
-            && self.host.as_ref().is_none_or(|host| record.host == *host)
-            && self.tags.iter().all(|tag| record.tags.contains(tag))
-    }
-}
 
 /// How snapshots are grouped beside the folder that has all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -94,7 +76,7 @@ pub(super) type Shelf = Arc<Vec<Arc<Shown>>>;
 /// The snapshots of a repository, looked at again when somebody asks and a while has passed.
 pub(super) struct Catalog<'a> {
     repository: &'a Repository,
-    choice: Choice,
+    selection: Selection,
     patience: Duration,
     state: Mutex<State>,
 }
@@ -119,9 +101,9 @@ pub(super) enum Look {
 }
 
 impl<'a> Catalog<'a> {
-    /// The chosen snapshots, as nobody has looked yet.
-    pub(super) fn new(repository: &'a Repository, choice: Choice, patience: Duration) -> Self {
-        Self { repository, choice, patience, state: Mutex::default() }
+    /// The selected snapshots, as nobody has looked yet.
+    pub(super) fn new(repository: &'a Repository, selection: Selection, patience: Duration) -> Self {
+        Self { repository, selection, patience, state: Mutex::default() }
     }
 
     /// What is shown.
@@ -147,7 +129,7 @@ impl<'a> Catalog<'a> {
         if !changes.new.is_empty() || !changes.gone.is_empty() {
             let gone: HashSet<SnapshotId> = changes.gone.into_iter().collect();
             let kept = state.shelf.iter().filter(|shown| !gone.contains(&shown.snapshot.id)).cloned();
-            let new = changes.new.into_iter().filter(|snapshot| self.choice.holds(&snapshot.record));
+            let new = changes.new.into_iter().filter(|snapshot| self.selection.includes(&snapshot.record));
             let mut shelf: Vec<Arc<Shown>> = kept.chain(new.map(|snapshot| Arc::new(Shown::new(snapshot)))).collect();
             shelf.sort_by_key(|shown| (shown.snapshot.record.time, shown.snapshot.id));
             state.shelf = Arc::new(shelf);

@@ -18,12 +18,13 @@ use crate::id::ChunkId;
 use crate::operation::backup::error_chain;
 use crate::operation::mount::attributes::{Attributes, Owner};
 use crate::operation::mount::cache::Cache;
-use crate::operation::mount::catalog::{Catalog, Choice, Look};
+use crate::operation::mount::catalog::{Catalog, Look};
 use crate::operation::mount::file::{OpenFile, Sought};
 use crate::operation::mount::folder::{Detail, Item, OpenFolder};
 use crate::operation::mount::links::{Links, first_name};
 use crate::operation::mount::node::{Node, Place, Table};
 use crate::operation::read_ahead::ReadAhead;
+use crate::operation::selection::Selection;
 use crate::repository::error::RepositoryError;
 use crate::repository::reader::Reader;
 use crate::tree::cursor::Cursor;
@@ -117,7 +118,7 @@ type Handles<T> = Mutex<HashMap<u64, Arc<T>>>;
 /// What a file system is made of, beside the reader.
 pub struct Options {
     /// Which snapshots are shown.
-    pub choice: Choice,
+    pub selection: Selection,
     /// Owner of what has none.
     pub owner: Owner,
     /// How long the list of snapshots is taken as it is before it is looked at again.
@@ -137,7 +138,7 @@ impl<'a, 'r> FileSystem<'a, 'r> {
             read_ahead,
             told,
             owner: options.owner,
-            catalog: Catalog::new(reader.repository(), options.choice, options.patience),
+            catalog: Catalog::new(reader.repository(), options.selection, options.patience),
             table: Table::default(),
             links: Links::new(),
             entries: Mutex::new(Cache::new(ENTRIES_SIZE)),
