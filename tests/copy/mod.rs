@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use snap::operation::backup::session_mark;
 use snap::operation::check::Verdict;
+use snap::operation::copy::pairs::Pairs;
 use snap::operation::copy::{Copied, CopyError, CopyPlan, Copying, copy, plan};
 use snap::progress::Silent;
 use snap::repository::Repository;
@@ -218,31 +219,37 @@ fn a_reader_made_before_a_prune_of_the_source_copies_what_it_moved() {
 #[test]
 fn a_copy_that_is_forgotten_and_pruned_meanwhile_vouches_for_nothing() {
     let (mut source, mut target) = (Scene::new(), Scene::new());
-    let large = |seeds: &[u64]| -> Files {
-        seeds.iter().map(|seed| (format!("large{seed}"), noise(24_000_000, *seed))).collect()
+    let mut all: Files = (0..6000).map(|number| (format!("small{number}"), b"few bytes".to_vec())).collect();
+    all.extend([1, 2].map(|seed| (format!("large{seed}"), noise(24_000_000, seed))));
+    let back_up = |source: &mut Scene, all: &Files| {
+        let id = source.try_back_up(&source.repository).expect("a backup");
+        source.known.insert(id, all.clone());
     };
-    source.back_up(&large(&[1, 2]));
-    source.back_up(&large(&[1, 2]));
-    source.back_up(&large(&[2]));
+    source.show(&all);
+    back_up(&mut source, &all);
+    back_up(&mut source, &all);
+    std::fs::remove_file(source.tree().join("large1")).expect("removed");
+    all.remove("large1");
+    back_up(&mut source, &all);
     let (from, to) = (source.another(), target.another());
     let mut plan = plan_all(&from, &to).expect("a plan");
     let (index, _) = from.whole_index().expect("an index");
     let reader = Reader::new(&from, &index);
     let pending = plan.pending.clone();
-    let mut copy_one = |target: &mut Scene, at: usize| {
-        let done = copy(&reader, &to, &pending[at], &plan.copied, &copying(target), &Silent).expect("copied");
+    let copy_one = |target: &mut Scene, at: usize, copied: &Pairs| {
+        let done = copy(&reader, &to, &pending[at], copied, &copying(target), &Silent).expect("copied");
         note(&source, target, std::slice::from_ref(&done));
-        plan.copied.add(done.pair.clone());
-        done.pair.target.id
+        done.pair
     };
-    let first = copy_one(&mut target, 0);
-    copy_one(&mut target, 2);
-    // The pages with the list of `large1` stay, beside those that the other needs; its chunks go.
+    let first = copy_one(&mut target, 0, &plan.copied);
+    copy_one(&mut target, 2, &plan.copied);
+    plan.copied.add(first.clone());
+    // The pages with `large1` and its list stay, beside those that the other needs; its chunks go.
     let packs = target.names(Prefix::Packs).len();
-    target.forget(first);
+    target.forget(first.target.id);
     target.prune_with(&target.another(), u16::MAX).expect("a prune");
     assert!(target.names(Prefix::Packs).len() < packs, "chunks of the forgotten go");
-    copy_one(&mut target, 1);
+    copy_one(&mut target, 1, &plan.copied);
     assert_eq!(target.check().verdict(), Verdict::Sound);
     target.all_restore();
 }
