@@ -103,7 +103,8 @@ impl Plan {
         let (mut pack_at, mut frame_at) = (self.columns.packs.start, self.columns.frames.start);
         let mut sources = Vec::with_capacity(segments.len());
         for segment in segments {
-            let (packs, frames) = segment.tables();
+            segment.expect_pass();
+            let (packs, frames) = segment.tables()?;
             for row in packs.as_chunks::<PACK_ROW>().0 {
                 let mut row = *row;
                 add_to_word(&mut row[68..72], frame_base);

@@ -210,6 +210,7 @@ impl Index {
         let copies = self.all_segments().flat_map(move |segment| {
             let first = base;
             base += segment.chunk_count();
+            segment.expect_pass();
             (0..segment.chunk_count())
                 .filter_map(move |ordinal| segment.chunk(ordinal).map(|(id, location)| (first + ordinal, id, location)))
         });

@@ -5,14 +5,14 @@
 //!
 //! ```text
 //! header 64 | names | packs 80 each | frames 20 each | fan-out u32 each | ids 32 each | frame u32 each
-//! | offset u32 each | length u32 each | CRC32C of each 64 KiB before | CRC32C of those
+//! | offset u32 each | length u32 each | CRC32C of each 4 KiB before | CRC32C of those
 //! ```
 
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use memmap2::Mmap;
+use memmap2::{Advice, Mmap};
 
 use crate::codec::compress::Method;
 use crate::codec::seal::Cipher;
@@ -24,7 +24,8 @@ pub(super) const MAGIC: &[u8; 8] = b"SNAPSEG2";
 pub(super) const HEADER_SIZE: usize = 64;
 pub(super) const PACK_ROW: usize = 80;
 pub(super) const FRAME_ROW: usize = 20;
-pub(super) const BLOCK_SIZE: usize = 64 * 1024;
+/// A look-up reads no more than a page of memory where it lands.
+pub(super) const BLOCK_SIZE: usize = 4096;
 const METHOD_BIT: u32 = 1 << 31;
 /// Files up to this size are proven as a whole when they are opened, which takes about a millisecond; larger ones block by
 /// block as they are asked.
@@ -82,6 +83,13 @@ impl Backing {
         match self {
             Self::Mapped(map) => map,
             Self::Heap(bytes) => bytes,
+        }
+    }
+
+    /// Tells the system how it will be read. It may not care.
+    fn advise(&self, advice: Advice) {
+        if let Self::Mapped(map) = self {
+            drop(map.advise(advice));
         }
     }
 }
@@ -187,8 +195,13 @@ impl Segment {
         let segment =
             Self { columns, counts, verified, backing, path, damaged: AtomicBool::new(false), stale: Vec::new() };
         let columns = &segment.columns;
-        let proven = if columns.file_size <= PROVEN_AT_ONCE_MAX { columns.lengths.end } else { columns.fan_out.end };
-        segment.bytes(0..proven)?;
+        if columns.file_size <= PROVEN_AT_ONCE_MAX {
+            segment.bytes(0..columns.lengths.end)?;
+        } else {
+            segment.bytes(0..columns.names.end)?;
+            // What lies beside a look-up is of no use to the next one.
+            segment.backing.advise(Advice::Random);
+        }
         Some(segment)
     }
 
@@ -211,6 +224,11 @@ impl Segment {
         }
         self.stale = stale;
         self.packs().count() as f64 / self.counts.packs.max(1) as f64
+    }
+
+    /// From now on it is read from one end to the other.
+    pub(super) fn expect_pass(&self) {
+        self.backing.advise(Advice::Sequential);
     }
 
     pub(super) fn chunk_count(&self) -> usize {
@@ -257,10 +275,9 @@ impl Segment {
         ))
     }
 
-    /// The bytes of all pack rows and all frame rows.
-    pub(super) fn tables(&self) -> (&[u8], &[u8]) {
-        let bytes = self.backing.bytes();
-        (&bytes[self.columns.packs.clone()], &bytes[self.columns.frames.clone()])
+    /// The bytes of all pack rows and all frame rows; `None` where one of them is damaged.
+    pub(super) fn tables(&self) -> Option<(&[u8], &[u8])> {
+        Some((self.bytes(self.columns.packs.clone())?, self.bytes(self.columns.frames.clone())?))
     }
 
     /// The packs that the segment names.
