@@ -9,9 +9,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::id::{ChunkId, PageId};
 use crate::operation::reach::{Fault, Reach, Reached, Soundness, Witness};
 use crate::progress::Progress;
+use crate::repository::Repository;
 use crate::repository::index::Index;
 use crate::repository::reader::Reader;
 use crate::repository::snapshot::Snapshot;
+
+/// Bytes of frames kept open: the pages of one snapshot lie in the frames of all those before it.
+const READER_CACHE_SIZE: usize = 48 << 20;
 
 /// What is marked in an index.
 #[derive(Debug)]
@@ -56,12 +60,14 @@ pub enum Unmarked {
 
 /// Marks all that these snapshots refer to.
 pub fn mark(
-    reader: &Reader<'_>,
+    repository: &Repository,
+    index: &Index,
     snapshots: &[Snapshot],
     progress: &dyn Progress,
 ) -> Result<(Marks, Reached), Unmarked> {
-    let marker = Marker { marks: Marks::new(reader.index()), index: reader.index(), progress, fault: Mutex::default() };
-    let reach = Reach::new(reader, &marker);
+    let reader = Reader::with_cache(repository, index, READER_CACHE_SIZE);
+    let marker = Marker { marks: Marks::new(index), index, progress, fault: Mutex::default() };
+    let reach = Reach::new(&reader, &marker);
     let mut roots = HashSet::new();
     // Newest first: what most of them share is met early.
     for snapshot in snapshots.iter().rev() {

@@ -4,6 +4,7 @@ mod base;
 mod command;
 mod death;
 mod exact;
+mod marking;
 mod overtaken;
 pub(crate) mod scene;
 mod writers;

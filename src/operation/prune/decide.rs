@@ -14,7 +14,6 @@ use crate::repository::Repository;
 use crate::repository::generation::{Generation, Intent, Manifest};
 use crate::repository::index::Index;
 use crate::repository::liveness::OpenSession;
-use crate::repository::reader::Reader;
 use crate::repository::session::SessionMark;
 use crate::storage::Put;
 
@@ -76,8 +75,7 @@ pub(super) fn decide(
     PruneError::stop_at(damaged)?;
     let stored = repository.stored_packs()?;
     index.set_absent_packs_aside(&stored);
-    let reader = Reader::new(repository, &index);
-    let (marks, _) = mark(&reader, &snapshots.valid, progress)?;
+    let (marks, _) = mark(repository, &index, &snapshots.valid, progress)?;
     let condemned: HashSet<PackId> = intent.condemned.iter().copied().collect();
     let mut kept = still_needed(&index, &marks, &stored, &condemned);
     // Whoever finds damage deletes nothing: the next prune sees what has an intact copy by then.

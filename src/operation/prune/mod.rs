@@ -24,7 +24,6 @@ use crate::repository::Repository;
 use crate::repository::error::RepositoryError;
 use crate::repository::generation::{Access, Generation, Intent};
 use crate::repository::index::Index;
-use crate::repository::reader::Reader;
 use crate::repository::session::{Mode, SessionMark};
 use crate::resource::escape_path;
 use crate::storage::{Put, Writers};
@@ -252,7 +251,7 @@ fn survey(
     PruneError::stop_at(damaged)?;
     let stored = repository.stored_packs()?;
     index.set_absent_packs_aside(&stored);
-    let (marks, reached) = mark(&Reader::new(repository, &index), &snapshots.valid, progress)?;
+    let (marks, reached) = mark(repository, &index, &snapshots.valid, progress)?;
     let plan = plan(&usage(&index, &marks, &stored), limits);
     Ok(Survey { index, marks, reached, plan })
 }

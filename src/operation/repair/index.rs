@@ -10,7 +10,6 @@ use crate::progress::Progress;
 use crate::repository::Repository;
 use crate::repository::error::RepositoryError;
 use crate::repository::generation::{Access, Generation};
-use crate::repository::reader::Reader;
 use crate::storage::name::ObjectName;
 
 /// What is wrong with the index, and what it would be made of.
@@ -42,7 +41,7 @@ pub fn plan(repository: &Repository, progress: &dyn Progress) -> Result<IndexPla
     if plan.damaged.is_empty() {
         let (index, _) = repository.index_at(&generation)?;
         let snapshots = repository.snapshots_of(&generation)?;
-        plan.is_needed = match mark(&Reader::new(repository, &index), &snapshots.valid, progress) {
+        plan.is_needed = match mark(repository, &index, &snapshots.valid, progress) {
             Ok(_) => false,
             Err(Unmarked::Fault(_)) => true,
             Err(Unmarked::Interrupted) => return Err(RepairError::Interrupted),
