@@ -16,6 +16,8 @@ pub struct Resource {
     pub source: &'static str,
     /// Its folder in the layout of a snapshot, without a trailing `/` (`local/home/me/site`).
     pub path: Vec<u8>,
+    /// Account, region, ARN and whatever else identifies it.
+    pub attributes: BTreeMap<String, String>,
 }
 
 /// One resource as a snapshot holds it.
@@ -85,7 +87,7 @@ impl Coverage {
 }
 
 /// Something that could not be captured.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gap {
     /// Path inside the resource, escaped as [`escape_path`] says.
     pub path: String,
@@ -93,6 +95,12 @@ pub struct Gap {
     pub action: String,
     /// Why it failed.
     pub reason: String,
+    /// The service's own word for it (`AccessDenied`).
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub code: String,
+    /// The way out, where there is one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub hint: String,
 }
 
 /// What a commit cell says of a snapshot.

@@ -12,6 +12,8 @@ use clap::Parser;
 use clap::error::ErrorKind;
 
 pub mod arguments;
+#[cfg(feature = "aws")]
+pub mod aws;
 pub mod board;
 pub mod change;
 pub mod child;

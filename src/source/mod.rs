@@ -4,4 +4,7 @@
 //! earlier snapshots, no retrying and no printing; `operation` does. What a source cannot read it reports as a
 //! gap and goes on, so that one unreadable thing never hides the rest.
 
+#[cfg(feature = "aws")]
+pub mod aws;
+pub mod estate;
 pub mod local;

@@ -59,7 +59,7 @@ fn resource(path: &str, scope: &[&str], coverage: Coverage) -> ResourceRecord {
 }
 
 fn partial() -> Coverage {
-    let gap = Gap { path: "x".to_owned(), action: "open".to_owned(), reason: "denied".to_owned() };
+    let gap = Gap { path: "x".to_owned(), action: "open".to_owned(), reason: "denied".to_owned(), ..Gap::default() };
     Coverage::Partial { gaps: vec![gap], count: 1 }
 }
 

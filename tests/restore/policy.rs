@@ -74,7 +74,12 @@ fn what_was_not_captured_is_not_deleted() {
         fs::create_dir(bench.out(path)).unwrap();
         fs::write(bench.out(path).join("file"), "x").unwrap();
     }
-    let gap = |path: &str| Gap { path: path.to_owned(), action: "open".to_owned(), reason: "denied".to_owned() };
+    let gap = |path: &str| Gap {
+        path: path.to_owned(),
+        action: "open".to_owned(),
+        reason: "denied".to_owned(),
+        ..Gap::default()
+    };
     record.resources[0].coverage = Coverage::Partial { gaps: vec![gap("a/secret/file")], count: 1 };
     bench.restore(&record, &deleting(&bench));
     assert!(bench.out("a/secret/file").exists() && !bench.out("a/other").exists());

@@ -23,6 +23,7 @@ use crate::operation::backup::{BackupError, BackupRequest, Rereading, SnapshotLa
 use crate::repository::Repository;
 use crate::repository::session::Mode;
 use crate::resource::Totals;
+use crate::source::estate::Source;
 use crate::source::local::exclude::{Caches, Excludes, PatternError};
 use crate::source::local::stdin::Stream;
 use crate::source::local::{FileSystems, LocalRoot};
@@ -85,6 +86,10 @@ pub struct Args {
     /// Name of files that hold globs for their folder (.snapignore)
     #[arg(long, value_name = "NAME")]
     pub ignore_file: Vec<String>,
+    /// Capture the AWS account whose credentials are at hand
+    #[cfg(feature = "aws")]
+    #[command(flatten)]
+    pub aws: crate::cli::aws::AwsArgs,
     /// Capture standard input as one file
     #[arg(long)]
     pub stdin: bool,
@@ -123,15 +128,16 @@ impl Args {
 
 /// Runs the command, with the hooks around it.
 pub fn run(arguments: &Args, context: &Context) -> Result<ExitStatus, Failure> {
-    if !arguments.stdin && context.settings.paths("backup.paths").is_empty() {
+    let sources = sources(arguments)?;
+    if !arguments.stdin && sources.is_empty() && context.settings.paths("backup.paths").is_empty() {
         return Err(Failure::usage("nothing to capture is named")
             .with_hint("give a path, or set `paths` under [backup] in snap.toml (`snap config init`)"));
     }
     if arguments.dry_run {
-        return capture(arguments, context).map(|(status, _)| status);
+        return capture(arguments, &sources, context).map(|(status, _)| status);
     }
     let began = Instant::now();
-    let result = hook::before(&context.settings).and_then(|()| capture(arguments, context));
+    let result = hook::before(&context.settings).and_then(|()| capture(arguments, &sources, context));
     let status = result.as_ref().map_or_else(Failure::status, |(status, _)| *status);
     let held = result.as_ref().map_or(Totals::default(), |(_, totals)| *totals);
     let time = jiff::Timestamp::now().as_second();
@@ -141,7 +147,11 @@ pub fn run(arguments: &Args, context: &Context) -> Result<ExitStatus, Failure> {
 }
 
 /// The status, and what the snapshot holds.
-fn capture(arguments: &Args, context: &Context) -> Result<(ExitStatus, Totals), Failure> {
+fn capture(
+    arguments: &Args,
+    sources: &[Arc<dyn Source>],
+    context: &Context,
+) -> Result<(ExitStatus, Totals), Failure> {
     let excludes = excludes(context)?;
     let label = label(arguments, context);
     let stream = match (arguments.stdin, arguments.stdin_name.to_str()) {
@@ -161,6 +171,7 @@ fn capture(arguments: &Args, context: &Context) -> Result<(ExitStatus, Totals), 
         None => {
             let request = BackupRequest {
                 roots: roots(context, &excludes),
+                sources: sources.to_vec(),
                 label,
                 rereading: if arguments.force { Rereading::Everything } else { Rereading::Changed },
                 mode,
@@ -180,6 +191,17 @@ fn capture(arguments: &Args, context: &Context) -> Result<(ExitStatus, Totals), 
         }
         Err(BackupError::Interrupted) => Err(Failure::interrupted(stop.unwrap_or(ExitStatus::Interrupted))),
         Err(error) => Err(error.into()),
+    }
+}
+
+/// What is captured beside folders.
+fn sources(arguments: &Args) -> Result<Vec<Arc<dyn Source>>, Failure> {
+    #[cfg(feature = "aws")]
+    return arguments.aws.sources();
+    #[cfg(not(feature = "aws"))]
+    {
+        let _none_is_built_in = arguments;
+        Ok(Vec::new())
     }
 }
 

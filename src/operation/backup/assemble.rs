@@ -41,6 +41,16 @@ pub(super) struct Counts {
     bytes: u64,
 }
 
+impl Counts {
+    pub(super) fn add(&mut self, other: &Self) {
+        self.new += other.new;
+        self.changed += other.changed;
+        self.unchanged += other.unchanged;
+        self.removed += other.removed;
+        self.bytes_read += other.bytes_read;
+    }
+}
+
 /// Captures a root into `builder`.
 pub(super) fn assemble(
     context: &Context<'_>,

@@ -16,6 +16,7 @@ use crate::codec::chunk::Chunker;
 use crate::id::SnapshotId;
 use crate::operation::backup::assemble::{Assembled, assemble};
 use crate::operation::backup::capture::CaptureError;
+use crate::operation::backup::estate::capture_estate;
 use crate::operation::pages::PageWriter;
 use crate::platform::process::ProcessIdentity;
 use crate::progress::{Event, Progress};
@@ -25,6 +26,7 @@ use crate::repository::pack::PackKind;
 use crate::repository::reader::Reader;
 use crate::repository::session::{Mode, Session, SessionMark};
 use crate::resource::{Coverage, Resource, ResourceRecord, SnapshotRecord, Summary};
+use crate::source::estate::Source;
 use crate::source::local::{LocalError, LocalRoot, drop_nested, resource_of};
 use crate::storage::Writers;
 use crate::tree::boundary::TreeParameters;
@@ -34,14 +36,17 @@ use crate::tree::error::TreeError;
 mod assemble;
 mod capture;
 mod content;
+mod estate;
 mod plan;
 pub mod stream;
 
 /// What a backup takes and how.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct BackupRequest {
     /// What is captured; roots that lie in others are left out with a word.
     pub roots: Vec<LocalRoot>,
+    /// What else of the estate is.
+    pub sources: Vec<Arc<dyn Source>>,
     /// How the snapshot is labelled.
     pub label: SnapshotLabel,
     /// Whether entries that look unchanged are read all the same.
@@ -127,6 +132,12 @@ pub enum BackupError {
         /// Why.
         source: std::io::Error,
     },
+    /// The threads that ask sources cannot be started.
+    #[error("cannot start what asks the sources")]
+    Runtime {
+        /// Why not.
+        source: std::io::Error,
+    },
     /// Nothing was named.
     #[error("there is nothing to capture")]
     Nothing,
@@ -184,8 +195,11 @@ fn capture(
     progress: &dyn Progress,
 ) -> Result<BackupReport, BackupError> {
     let started = Instant::now();
-    let (roots, resources) = resolve_roots(&request.roots, progress)?;
-    let series = request.label.series.clone().unwrap_or_else(|| derived_series(&request.label.host, &resources));
+    let (roots, resources) = match request.sources.is_empty() || !request.roots.is_empty() {
+        true => resolve_roots(&request.roots, progress)?,
+        false => Default::default(),
+    };
+    let series = request.label.series.clone().unwrap_or_else(|| derived_series(&request.label.host, &resources, &request.sources));
     let mark = session_mark(&request.label.host, request.label.time);
     let (session, snapshots) = Session::begin_with_snapshots(Arc::clone(repository), &mark, request.mode)?;
     for damaged in session.damaged() {
@@ -196,26 +210,36 @@ fn capture(
     }
     let parent = snapshots.valid.into_iter().rfind(|snapshot| snapshot.record.series == series);
     let mut summary = Summary::default();
-    let mut records = Vec::with_capacity(roots.len());
-    for (root, resource) in roots.iter().zip(&resources) {
-        let context = Context {
-            session: &session,
-            chunker: Chunker::new(repository.cutting_keys().chunker, &repository.config().chunker),
-            rereading: request.rereading,
-            threads: request.threads.max(1),
-            progress,
-            abandoned: AtomicBool::new(false),
+    let context = || Context {
+        session: &session,
+        chunker: Chunker::new(repository.cutting_keys().chunker, &repository.config().chunker),
+        rereading: request.rereading,
+        threads: request.threads.max(1),
+        progress,
+        abandoned: AtomicBool::new(false),
+    };
+    let parent_record = parent.as_ref().map(|parent| &parent.record);
+    let captured = std::thread::scope(|scope| {
+        let known = parent_record.map_or(&[][..], |record| &record.resources);
+        let estate = scope.spawn(|| capture_estate(&context(), &request.sources, known));
+        let capture = |(root, resource): (&LocalRoot, &Resource)| {
+            let earlier = parent_record.and_then(|parent| resource_in(parent, resource));
+            capture_root(&context(), root, resource, earlier, &request.label.scope, &mut summary)
         };
-        let earlier = parent.as_ref().and_then(|parent| resource_in(&parent.record, resource));
-        match capture_root(&context, root, resource, earlier, &request.label.scope, &mut summary) {
-            Ok(record) => records.push(record),
-            Err(BackupError::Interrupted) => {
-                session.close()?;
-                return Err(BackupError::Interrupted);
-            }
-            Err(error) => return Err(error),
+        let local = roots.iter().zip(&resources).map(capture).collect::<Result<Vec<_>, _>>();
+        let estate = estate.join().unwrap_or(Err(BackupError::WorkerStopped));
+        local.and_then(|local| Ok((local, estate?)))
+    });
+    let (mut records, estate) = match captured {
+        Ok(captured) => captured,
+        Err(BackupError::Interrupted) => {
+            session.close()?;
+            return Err(BackupError::Interrupted);
         }
-    }
+        Err(error) => return Err(error),
+    };
+    estate.add_to(&mut summary);
+    records.extend(estate.records);
     if records.iter().all(|record| matches!(record.coverage, Coverage::Failed { .. })) {
         session.close()?;
         return Err(BackupError::Nothing);
@@ -345,11 +369,14 @@ fn resolve_roots(roots: &[LocalRoot], progress: &dyn Progress) -> Result<(Vec<Lo
 }
 
 /// The series of runs of the same roots on the same host.
-fn derived_series(host: &str, resources: &[Resource]) -> String {
+fn derived_series(host: &str, resources: &[Resource], sources: &[Arc<dyn Source>]) -> String {
     let mut roots: Vec<String> = resources
         .iter()
         .map(|resource| crate::resource::escape_path(resource.path.strip_prefix(b"local").unwrap_or(&resource.path)))
         .collect();
+    if !sources.is_empty() {
+        roots.push("aws".to_owned());
+    }
     roots.sort();
     format!("{host}:{}", roots.join(","))
 }

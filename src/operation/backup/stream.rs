@@ -2,7 +2,7 @@
 //!
 //! A stream cannot be read twice, so nothing of it is committed unless all of it arrived.
 
-use std::io::Read;
+use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -21,7 +21,7 @@ use crate::tree::builder::TreeBuilder;
 use crate::tree::list::ListBuilder;
 
 /// Captures a stream into a snapshot that holds only it.
-pub fn backup_stream<R: Read>(
+pub fn backup_stream<R: io::Read>(
     repository: &Arc<Repository>,
     mut stream: Stream<R>,
     label: &SnapshotLabel,
@@ -37,7 +37,10 @@ pub fn backup_stream<R: Read>(
     let mut pages = PageWriter::new(session.writer(PackKind::Pages)?);
     let mut chunks = session.writer(PackKind::Data)?;
     let mut entry = stream.entry(super::capture::now());
-    let (content, bytes_read) = match store(&mut stream, &chunker, &mut chunks, &mut pages, progress) {
+    let mut read =
+        |buffer: &mut Vec<u8>| stream.read_into(buffer, READ_SIZE).map_err(|source| BackupError::Stream { source });
+    let stored = store(&resource.path, &mut read, &chunker, (&mut chunks, &mut pages), progress);
+    let (content, bytes_read) = match stored {
         Ok(content) => content,
         Err(error) => {
             chunks.flush()?;
@@ -68,30 +71,29 @@ pub fn backup_stream<R: Read>(
 /// Bytes asked of the stream at once.
 const READ_SIZE: usize = 1 << 20;
 
-/// Cuts and stores the stream to its end; returns its content and length.
-fn store<R: Read>(
-    stream: &mut Stream<R>,
+/// Appends the next bytes and says how many; none at the end.
+pub(super) type Read<'r> = dyn FnMut(&mut Vec<u8>) -> Result<usize, BackupError> + 'r;
+
+/// Cuts and stores what `read` gives to its end; returns the content and its length.
+pub(super) fn store(
+    name: &[u8],
+    read: &mut Read<'_>,
     chunker: &Chunker,
-    chunks: &mut ChunkWriter<'_>,
-    pages: &mut PageWriter<'_>,
+    (chunks, pages): (&mut ChunkWriter<'_>, &mut PageWriter<'_>),
     progress: &dyn Progress,
 ) -> Result<(Content, u64), BackupError> {
-    let read = |stream: &mut Stream<R>, buffer: &mut Vec<u8>| {
-        stream.read_into(buffer, READ_SIZE).map_err(|source| BackupError::Stream { source })
-    };
-    let name = stream.resource().path;
     let mut buffer = Vec::new();
     let mut window = Window::More;
     let mut bytes_read = 0;
     while buffer.len() <= Content::INLINE_MAX && matches!(window, Window::More) {
-        let length = read(stream, &mut buffer)?;
+        let length = read(&mut buffer)?;
         bytes_read += length as u64;
         window = if length == 0 { Window::Last } else { Window::More };
     }
     if buffer.len() <= Content::INLINE_MAX {
         return Ok((if buffer.is_empty() { Content::Empty } else { Content::Inline(buffer) }, bytes_read));
     }
-    let profile = profile_of(&name, &buffer);
+    let profile = profile_of(name, &buffer);
     let mut cutter = chunker.cutter(profile);
     let mut list = ListBuilder::new(pages, profile);
     let mut start = 0;
@@ -113,7 +115,7 @@ fn store<R: Read>(
                 }
                 buffer.drain(..start);
                 start = 0;
-                let length = read(stream, &mut buffer)?;
+                let length = read(&mut buffer)?;
                 bytes_read += length as u64;
                 window = if length == 0 { Window::Last } else { Window::More };
             }

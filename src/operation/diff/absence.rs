@@ -113,8 +113,12 @@ mod tests {
     use crate::resource::{Coverage, Gap, ResourceRecord, Totals};
 
     fn record(scope: &[&str], gaps: &[&str], count: u64) -> ResourceRecord {
-        let gap =
-            |path: &&str| Gap { path: (*path).to_owned(), action: "open".to_owned(), reason: "denied".to_owned() };
+        let gap = |path: &&str| Gap {
+            path: (*path).to_owned(),
+            action: "open".to_owned(),
+            reason: "denied".to_owned(),
+            ..Gap::default()
+        };
         let gaps: Vec<Gap> = gaps.iter().map(gap).collect();
         ResourceRecord {
             source: "local".to_owned(),

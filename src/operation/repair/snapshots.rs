@@ -262,7 +262,7 @@ impl Gaps {
     fn add(&mut self, path: String, reason: String) {
         self.count += 1;
         if self.gaps.len() < Coverage::GAPS_MAX {
-            self.gaps.push(Gap { path, action: "repair".to_owned(), reason });
+            self.gaps.push(Gap { path, action: "repair".to_owned(), reason, ..Gap::default() });
         }
     }
 

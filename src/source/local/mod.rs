@@ -4,6 +4,7 @@
 //! reads content with its holes; `metadata` and `attributes` know what else a file system keeps. Every call goes
 //! by directory descriptor and one name, never by a whole path, so depth and length have no limit but the format's.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -109,7 +110,7 @@ impl LocalError {
             LocalError::NotAFile { path } => (path, "open", "not a regular file".to_owned()),
             LocalError::System { action, path, source } => (path, *action, source.to_string()),
         };
-        Gap { path: escape_path(path.as_bytes()), action: action.to_owned(), reason }
+        Gap { path: escape_path(path.as_bytes()), action: action.to_owned(), reason, ..Gap::default() }
     }
 }
 
@@ -122,7 +123,7 @@ pub fn resource_of(root: &Path) -> io::Result<Resource> {
         path.push(b'/');
         path.extend_from_slice(name.as_bytes());
     }
-    Ok(Resource { source: "local", path })
+    Ok(Resource { source: "local", path, attributes: BTreeMap::new() })
 }
 
 /// Splits roots into those to walk, sorted, and those that lie in (or equal) one of them, each with the one it lies in.

@@ -2,6 +2,7 @@
 //!
 //! Its size is not known before its end, and nothing tells whether it changed: it is read every time.
 
+use std::collections::BTreeMap;
 use std::io::{self, Read};
 
 use crate::entry::Content;
@@ -36,7 +37,7 @@ impl<R: Read> Stream<R> {
 
     /// The resource it makes: `local/stdin`, with the one file in it.
     pub fn resource(&self) -> Resource {
-        Resource { source: "local", path: b"local/stdin".to_vec() }
+        Resource { source: "local", path: b"local/stdin".to_vec(), attributes: BTreeMap::new() }
     }
 
     /// Its entry, still without content; readable by its owner only, for nothing says that others may.

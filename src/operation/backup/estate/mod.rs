@@ -1,0 +1,219 @@
+//! Capturing the sources of an estate: all at once, each resource a map of its own.
+//!
+//! Sources are asked on a runtime of their own; what they find goes to a few threads that compare it with the snapshot
+//! before, fetch what changed and store it. A resource of a few documents is gathered whole and then stored at once; one that
+//! may be large (a bucket, a table) is stored while it is listed. What cannot be had becomes a gap and stops nothing else.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use tokio::runtime::Runtime;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinSet;
+
+use crate::operation::backup::assemble::Counts;
+use crate::operation::backup::estate::store::Storer;
+use crate::operation::backup::{BackupError, Context};
+use crate::progress::{Event, Progress};
+use crate::resource::{Resource, ResourceRecord, Summary};
+use crate::source::estate::{Discovery, EntrySink, Problem, Sent, Source, Stopped};
+
+mod store;
+
+/// Threads that store; as many resources may be large at once, less one that is left for the small ones.
+const STORERS: usize = 4;
+/// Threads of the runtime.
+const RUNTIME_THREADS: usize = 2;
+/// Entries of a large resource that wait to be looked at.
+const ROOM: usize = 256;
+/// Bytes that are fetched ahead, of all resources together.
+const AHEAD_MAX: usize = 48 << 20;
+
+/// What goes to a thread that stores.
+enum Work {
+    /// A resource that is listed while it is stored.
+    Listing(Resource, mpsc::Receiver<Sent>),
+    /// All of a resource.
+    Whole(Resource, Vec<Sent>),
+    /// A folder of which nobody knows what it would hold.
+    Unknown(Resource, Problem),
+}
+
+/// How far a source is, for whoever watches.
+pub(super) struct Agent<'p> {
+    name: &'static str,
+    progress: &'p dyn Progress,
+    done: AtomicU64,
+    known: AtomicU64,
+    bytes: AtomicU64,
+    is_listed: AtomicBool,
+}
+
+impl Agent<'_> {
+    fn tell(&self) {
+        let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        self.progress.report(Event::Advanced {
+            agent: self.name.to_owned(),
+            items: of(&self.done),
+            items_total: of(&self.known),
+            bytes: of(&self.bytes),
+            bytes_total: of(&self.bytes),
+            listed: self.is_listed.load(Ordering::Relaxed),
+        });
+    }
+}
+
+/// What came of an estate.
+#[derive(Default)]
+pub(super) struct Captured {
+    pub(super) records: Vec<ResourceRecord>,
+    pub(super) counts: Counts,
+}
+
+impl Captured {
+    pub(super) fn add_to(&self, summary: &mut Summary) {
+        summary.new += self.counts.new;
+        summary.changed += self.counts.changed;
+        summary.unchanged += self.counts.unchanged;
+        summary.removed += self.counts.removed;
+        summary.bytes_read += self.counts.bytes_read;
+    }
+}
+
+/// Captures all sources; `parent` are the resources of the snapshot before.
+pub(super) fn capture_estate(
+    context: &Context<'_>,
+    sources: &[Arc<dyn Source>],
+    parent: &[ResourceRecord],
+) -> Result<Captured, BackupError> {
+    if sources.is_empty() {
+        return Ok(Captured::default());
+    }
+    let runtime = runtime().map_err(|source| BackupError::Runtime { source })?;
+    let agents: BTreeMap<&'static str, Agent<'_>> =
+        sources.iter().map(|source| (source.name(), Agent::new(source.name(), context.progress))).collect();
+    let (sender, receiver) = mpsc::channel(STORERS);
+    let (listed, mut listings) = mpsc::unbounded_channel();
+    for source in sources {
+        context.progress.report(Event::Started { agent: source.name().to_owned() });
+        drop(runtime.spawn(ask(Arc::clone(source), sender.clone(), listed.clone())));
+    }
+    drop((sender, listed));
+    let earlier: BTreeMap<&str, &ResourceRecord> = parent.iter().map(|record| (record.path.as_str(), record)).collect();
+    let work = Mutex::new(receiver);
+    let ahead = Arc::new(Semaphore::new(AHEAD_MAX));
+    let captured = Mutex::new(Captured::default());
+    let outcome = std::thread::scope(|scope| {
+        let storers: Vec<_> = (0..STORERS)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut storer = Storer::new(context, runtime.handle().clone(), Arc::clone(&ahead))?;
+                    let next = || work.lock().expect("because no holder panics").blocking_recv();
+                    let mut result = Ok(());
+                    while let (Ok(()), Some(next)) = (&result, next()) {
+                        result = match context.abandoned.load(Ordering::Relaxed) {
+                            true => break,
+                            false => storer.take(next, &earlier, &agents, &captured),
+                        };
+                    }
+                    context.abandoned.fetch_or(result.is_err(), Ordering::Relaxed);
+                    // What is stored so far stays for the next run.
+                    storer.finish().and(result)
+                })
+            })
+            .collect();
+        // Totals of the progress, while the others work; it ends when every source has listed.
+        scope.spawn(|| {
+            while let Some((name, count)) = listings.blocking_recv() {
+                if let Some(agent) = agents.get(name) {
+                    agent.known.fetch_add(count, Ordering::Relaxed);
+                    agent.is_listed.store(true, Ordering::Relaxed);
+                    agent.tell();
+                }
+            }
+        });
+        let results: Vec<_> =
+            storers.into_iter().map(|storer| storer.join().unwrap_or(Err(BackupError::WorkerStopped))).collect();
+        results.into_iter().collect::<Result<(), BackupError>>()
+    });
+    runtime.shutdown_background();
+    outcome?;
+    for agent in agents.keys() {
+        context.progress.report(Event::Finished { agent: (*agent).to_owned() });
+    }
+    Ok(captured.into_inner().expect("because no holder panicked"))
+}
+
+fn runtime() -> io::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(RUNTIME_THREADS)
+        .thread_name("sources")
+        .enable_all()
+        .build()
+}
+
+impl<'p> Agent<'p> {
+    fn new(name: &'static str, progress: &'p dyn Progress) -> Self {
+        let (done, known, bytes) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
+        Self { name, progress, done, known, bytes, is_listed: AtomicBool::new(false) }
+    }
+}
+
+/// Asks a source for what there is and captures all of it.
+async fn ask(source: Arc<dyn Source>, work: mpsc::Sender<Work>, listed: mpsc::UnboundedSender<(&'static str, u64)>) {
+    let Discovery { mut resources, unknown } = source.discover().await;
+    resources.sort_by(|one, other| one.path.cmp(&other.path));
+    let _nobody_watches_any_more = listed.send((source.name(), (resources.len() + unknown.len()) as u64));
+    drop(listed);
+    for (path, problem) in unknown {
+        let resource = crate::source::estate::resource(source.name(), path, []);
+        if work.send(Work::Unknown(resource, problem)).await.is_err() {
+            return;
+        }
+    }
+    let at_once = Arc::new(Semaphore::new(source.at_once()));
+    let mut captures = JoinSet::new();
+    for resource in resources {
+        let Ok(turn) = Arc::clone(&at_once).acquire_owned().await else { break };
+        let (source, work) = (Arc::clone(&source), work.clone());
+        captures.spawn(async move {
+            capture(source.as_ref(), &resource, &work).await;
+            drop(turn);
+        });
+    }
+    while captures.join_next().await.is_some() {}
+}
+
+async fn capture(source: &dyn Source, resource: &Resource, work: &mpsc::Sender<Work>) {
+    let (sink, receiver) = EntrySink::new(ROOM);
+    let captured = async move {
+        let end = match source.capture(resource, &sink).await {
+            Ok(()) => None,
+            Err(Stopped::Problem(problem)) => Some(problem),
+            Err(Stopped::Unwanted) => return,
+        };
+        let _nobody_takes_it_any_more = sink.send(Sent::End(end)).await;
+        drop(sink);
+    };
+    if source.is_large(resource) {
+        if work.send(Work::Listing(resource.clone(), receiver)).await.is_ok() {
+            captured.await;
+        }
+    } else {
+        let gathered = tokio::spawn(gather(receiver));
+        captured.await;
+        if let Ok(all) = gathered.await {
+            let _nobody_takes_it_any_more = work.send(Work::Whole(resource.clone(), all)).await;
+        }
+    }
+}
+
+async fn gather(mut receiver: mpsc::Receiver<Sent>) -> Vec<Sent> {
+    let mut all = Vec::new();
+    while let Some(sent) = receiver.recv().await {
+        all.push(sent);
+    }
+    all
+}

@@ -1,0 +1,442 @@
+//! One thread that stores resources: compares what was found with the snapshot before, fetches what changed, builds the map.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+
+use crate::entry::{Content, Entry, EntryPath, Metadata};
+use crate::operation::backup::assemble::Counts;
+use crate::operation::backup::estate::{Agent, Captured, Work};
+use crate::operation::backup::{BackupError, Context, Rereading, stream, tree_parameters};
+use crate::operation::pages::PageWriter;
+use crate::progress::Event;
+use crate::repository::pack::PackKind;
+use crate::repository::reader::Reader;
+use crate::repository::session::ChunkWriter;
+use crate::resource::{Coverage, Gap, Resource, ResourceRecord, escape_path};
+use crate::source::estate::{Body, Found, Problem, Remote, Sent};
+use crate::tree::builder::TreeBuilder;
+use crate::tree::cursor::Cursor;
+
+/// Content up to this size is fetched ahead; larger is fetched when its turn has come.
+const AHEAD_SIZE_MAX: u64 = 4 << 20;
+/// What is reserved for content of unknown size.
+const SIZE_UNKNOWN: u64 = 64 << 10;
+/// Entries of one resource that wait for their content.
+const PENDING_MAX: usize = 512;
+/// Parts of large content that wait to be stored.
+const PARTS_WAITING: usize = 4;
+
+pub(super) struct Storer<'c> {
+    context: &'c Context<'c>,
+    runtime: Handle,
+    /// Bytes that may be fetched ahead, shared by all.
+    ahead: Arc<Semaphore>,
+    reader: Reader<'c>,
+    data: ChunkWriter<'c>,
+    lists: PageWriter<'c>,
+    pages: PageWriter<'c>,
+}
+
+/// An entry whose content is here or on its way.
+struct Pending {
+    entry: Entry,
+    earlier: Option<Entry>,
+    coming: Coming,
+    _reserved: Option<OwnedSemaphorePermit>,
+}
+
+enum Coming {
+    Nothing,
+    Unchanged,
+    Here(Bytes),
+    Fetched(mpsc::Receiver<Part>),
+    Later(Box<dyn Remote>),
+}
+
+/// What a fetch sends.
+enum Part {
+    Opened(Option<Metadata>),
+    Bytes(Bytes),
+    End,
+    Problem(Problem),
+}
+
+/// The map of one resource while it is built.
+struct Map<'b, 'r> {
+    resource: Resource,
+    builder: TreeBuilder<&'b mut PageWriter<'r>>,
+    gaps: Vec<Gap>,
+    gap_count: u64,
+    counts: Counts,
+}
+
+impl<'c> Storer<'c> {
+    pub(super) fn new(context: &'c Context<'c>, runtime: Handle, ahead: Arc<Semaphore>) -> Result<Self, BackupError> {
+        let session = context.session;
+        Ok(Self {
+            context,
+            runtime,
+            ahead,
+            reader: Reader::new(session.repository(), session.index()),
+            data: session.writer(PackKind::Data)?,
+            lists: PageWriter::new(session.writer(PackKind::Pages)?),
+            pages: PageWriter::new(session.writer(PackKind::Pages)?),
+        })
+    }
+
+    pub(super) fn finish(self) -> Result<(), BackupError> {
+        self.data.flush()?;
+        self.lists.flush()?;
+        Ok(self.pages.flush()?)
+    }
+
+    pub(super) fn take(
+        &mut self,
+        work: Work,
+        earlier: &BTreeMap<&str, &ResourceRecord>,
+        agents: &BTreeMap<&'static str, Agent<'_>>,
+        captured: &Mutex<Captured>,
+    ) -> Result<(), BackupError> {
+        let (resource, mut sent): (Resource, Box<dyn Iterator<Item = Sent>>) = match work {
+            Work::Whole(resource, mut all) => {
+                // In the order of paths, whatever order answers came in.
+                all.sort_by(|one, other| path_of(one).cmp(&path_of(other)));
+                (resource, Box::new(all.into_iter()))
+            }
+            Work::Listing(resource, mut receiver) => {
+                (resource, Box::new(std::iter::from_fn(move || receiver.blocking_recv())))
+            }
+            Work::Unknown(resource, problem) => (resource, Box::new(std::iter::once(Sent::End(Some(problem))))),
+        };
+        let agent = agents.get(resource.source);
+        let earlier =
+            earlier.get(escape_path(&resource.path).as_str()).filter(|record| record.source == resource.source);
+        let (record, counts) = self.store(resource, earlier.copied(), &mut sent, agent)?;
+        let mut captured = captured.lock().expect("because no holder panics");
+        captured.records.push(record);
+        captured.counts.add(&counts);
+        if let Some(agent) = agent {
+            agent.done.fetch_add(1, Ordering::Relaxed);
+            agent.tell();
+        }
+        Ok(())
+    }
+
+    fn store(
+        &mut self,
+        resource: Resource,
+        earlier: Option<&ResourceRecord>,
+        sent: &mut dyn Iterator<Item = Sent>,
+        agent: Option<&Agent<'_>>,
+    ) -> Result<(ResourceRecord, Counts), BackupError> {
+        let Self { context, runtime, ahead, reader, data, lists, pages } = self;
+        let builder = TreeBuilder::new(tree_parameters(context.session.repository()), &mut *pages);
+        let mut map = Map { resource, builder, gaps: Vec::new(), gap_count: 0, counts: Counts::default() };
+        let mut fill = Filler { context, runtime, ahead, data, lists, agent };
+        let mut before = earlier.map(|record| Cursor::new(&*reader, record.root));
+        let mut pending: VecDeque<Pending> = VecDeque::new();
+        let mut end = Some(Problem { reason: "the source ended early".to_owned(), ..Problem::default() });
+        for sent in sent {
+            if context.progress.interrupted() {
+                return Err(BackupError::Interrupted);
+            }
+            match sent {
+                Sent::Found(found) => {
+                    let known = match &mut before {
+                        Some(cursor) => earlier_of(cursor, &found.entry.path, &mut map.counts)?,
+                        None => None,
+                    };
+                    fill.begin(*found, known, &mut pending, &mut map)?;
+                    while pending.len() > PENDING_MAX || pending.front().is_some_and(Pending::is_here) {
+                        let Some(first) = pending.pop_front() else { break };
+                        fill.complete(first, &mut map)?;
+                    }
+                }
+                Sent::Gap(gap) => map.take_gap(gap, context),
+                Sent::Attribute(name, value) => drop(map.resource.attributes.insert(name.to_owned(), value)),
+                Sent::End(problem) => {
+                    end = problem;
+                    break;
+                }
+            }
+        }
+        while let Some(first) = pending.pop_front() {
+            fill.complete(first, &mut map)?;
+        }
+        if let (Some(cursor), None) = (&mut before, &end) {
+            while cursor.next().transpose()?.is_some() {
+                map.counts.removed += 1;
+            }
+        }
+        map.finish(end, context)
+    }
+}
+
+/// The path of what was sent; what has none comes first, and the end last.
+fn path_of(sent: &Sent) -> (u8, &[u8]) {
+    match sent {
+        Sent::Gap(_) | Sent::Attribute(..) => (0, &[]),
+        Sent::Found(found) => (1, found.entry.path.as_bytes()),
+        Sent::End(_) => (2, &[]),
+    }
+}
+
+/// The entry of the snapshot before at this path; those that were passed are gone.
+fn earlier_of(
+    cursor: &mut Cursor<&Reader<'_>>,
+    path: &EntryPath,
+    counts: &mut Counts,
+) -> Result<Option<Entry>, BackupError> {
+    while let Some(entry) = cursor.peek()? {
+        match entry.path.cmp(path) {
+            std::cmp::Ordering::Less => {
+                counts.removed += 1;
+                cursor.next().transpose()?;
+            }
+            std::cmp::Ordering::Equal => return Ok(cursor.next().transpose()?),
+            std::cmp::Ordering::Greater => return Ok(None),
+        }
+    }
+    Ok(None)
+}
+
+impl Pending {
+    fn is_here(&self) -> bool {
+        !matches!(self.coming, Coming::Fetched(_) | Coming::Later(_))
+    }
+}
+
+/// What it takes to give an entry its content.
+struct Filler<'f, 'c, 'a> {
+    context: &'f Context<'c>,
+    runtime: &'f Handle,
+    ahead: &'f Arc<Semaphore>,
+    data: &'f mut ChunkWriter<'c>,
+    lists: &'f mut PageWriter<'c>,
+    agent: Option<&'f Agent<'a>>,
+}
+
+impl Filler<'_, '_, '_> {
+    /// Decides how the content comes, and has it fetched if it is small enough to wait for its turn.
+    fn begin(
+        &mut self,
+        found: Found,
+        earlier: Option<Entry>,
+        pending: &mut VecDeque<Pending>,
+        map: &mut Map<'_, '_>,
+    ) -> Result<(), BackupError> {
+        let Found { entry, body } = found;
+        let is_unchanged = self.context.rereading == Rereading::Changed
+            && entry.token.is_some()
+            && earlier.as_ref().is_some_and(|earlier| {
+                earlier.token == entry.token && self.context.session.index().holds(&earlier.content)
+            });
+        let mut reserved = None;
+        let coming = match body {
+            Body::None => Coming::Nothing,
+            Body::Bytes(bytes) => Coming::Here(bytes),
+            Body::Remote(_) if is_unchanged => Coming::Unchanged,
+            Body::Remote(remote) => {
+                let size = remote.size().unwrap_or(SIZE_UNKNOWN).max(1);
+                if size > AHEAD_SIZE_MAX {
+                    Coming::Later(remote)
+                } else {
+                    reserved = Some(self.reserve(size, pending, map)?);
+                    let (sender, parts) = mpsc::channel(PARTS_WAITING);
+                    drop(self.runtime.spawn(fetch(remote, sender)));
+                    Coming::Fetched(parts)
+                }
+            }
+        };
+        pending.push_back(Pending { entry, earlier, coming, _reserved: reserved });
+        Ok(())
+    }
+
+    /// Room for so many bytes. Whoever holds room is served in turn, so waiting for others ends.
+    fn reserve(
+        &mut self,
+        size: u64,
+        pending: &mut VecDeque<Pending>,
+        map: &mut Map<'_, '_>,
+    ) -> Result<OwnedSemaphorePermit, BackupError> {
+        let size = u32::try_from(size).unwrap_or(u32::MAX);
+        loop {
+            if let Ok(permit) = Arc::clone(self.ahead).try_acquire_many_owned(size) {
+                return Ok(permit);
+            }
+            match pending.pop_front() {
+                Some(first) => self.complete(first, map)?,
+                None => {
+                    let waited = self.runtime.block_on(Arc::clone(self.ahead).acquire_many_owned(size));
+                    return Ok(waited.expect("because it is never closed"));
+                }
+            }
+        }
+    }
+
+    /// Stores the content of the entry and puts it into the map.
+    fn complete(&mut self, pending: Pending, map: &mut Map<'_, '_>) -> Result<(), BackupError> {
+        let Pending { mut entry, earlier, coming, .. } = pending;
+        let stored = match coming {
+            Coming::Unchanged => {
+                map.push(earlier.as_ref().unwrap_or(&entry), earlier.as_ref())?;
+                return Ok(());
+            }
+            Coming::Nothing => Ok((Content::Empty, 0)),
+            Coming::Here(bytes) => {
+                let mut bytes = Some(bytes);
+                let mut read = |buffer: &mut Vec<u8>| {
+                    let bytes = bytes.take().unwrap_or_default();
+                    buffer.extend_from_slice(&bytes);
+                    Ok(bytes.len())
+                };
+                Ok(self.cut(&entry, &mut read)?)
+            }
+            Coming::Fetched(parts) => self.receive(&mut entry, parts)?,
+            Coming::Later(remote) => {
+                let (sender, parts) = mpsc::channel(PARTS_WAITING);
+                drop(self.runtime.spawn(fetch(remote, sender)));
+                self.receive(&mut entry, parts)?
+            }
+        };
+        match stored {
+            Ok((content, length)) => {
+                entry.content = content;
+                map.counts.bytes_read += length;
+                if let Some(agent) = self.agent {
+                    agent.bytes.fetch_add(length, Ordering::Relaxed);
+                }
+                map.push(&entry, earlier.as_ref())
+            }
+            Err(problem) => {
+                map.take_gap(problem.at(entry.path.as_bytes()), self.context);
+                Ok(())
+            }
+        }
+    }
+
+    /// Stores what a fetch sends; what it could not have is the inner error.
+    fn receive(
+        &mut self,
+        entry: &mut Entry,
+        mut parts: mpsc::Receiver<Part>,
+    ) -> Result<Result<(Content, u64), Problem>, BackupError> {
+        let early = || Problem { reason: "the answer ended early".to_owned(), ..Problem::default() };
+        match parts.blocking_recv() {
+            Some(Part::Opened(metadata)) => entry.metadata = metadata.unwrap_or_else(|| entry.metadata.clone()),
+            Some(Part::Problem(problem)) => return Ok(Err(problem)),
+            Some(Part::Bytes(_) | Part::End) | None => return Ok(Err(early())),
+        }
+        let mut failure = None;
+        let mut read = |buffer: &mut Vec<u8>| {
+            Ok(match parts.blocking_recv() {
+                Some(Part::Bytes(bytes)) => {
+                    buffer.extend_from_slice(&bytes);
+                    bytes.len()
+                }
+                Some(Part::End) => 0,
+                Some(Part::Problem(problem)) => {
+                    failure = Some(problem);
+                    0
+                }
+                Some(Part::Opened(_)) | None => {
+                    failure = Some(early());
+                    0
+                }
+            })
+        };
+        let stored = self.cut(entry, &mut read)?;
+        Ok(failure.map_or(Ok(stored), Err))
+    }
+
+    fn cut(&mut self, entry: &Entry, read: &mut stream::Read<'_>) -> Result<(Content, u64), BackupError> {
+        let (context, name) = (self.context, entry.path.as_bytes());
+        stream::store(name, read, &context.chunker, (&mut *self.data, &mut *self.lists), context.progress)
+    }
+}
+
+async fn fetch(mut remote: Box<dyn Remote>, parts: mpsc::Sender<Part>) {
+    let mut part = match remote.open().await {
+        Ok(metadata) => Part::Opened(metadata),
+        Err(problem) => Part::Problem(problem),
+    };
+    loop {
+        let is_last = matches!(part, Part::End | Part::Problem(_));
+        if parts.send(part).await.is_err() || is_last {
+            return;
+        }
+        part = match remote.next().await {
+            // An empty part would be taken for the end.
+            Ok(Some(bytes)) if bytes.is_empty() => continue_with(&mut remote).await,
+            Ok(Some(bytes)) => Part::Bytes(bytes),
+            Ok(None) => Part::End,
+            Err(problem) => Part::Problem(problem),
+        };
+    }
+}
+
+/// The next part that is not empty.
+async fn continue_with(remote: &mut Box<dyn Remote>) -> Part {
+    loop {
+        match remote.next().await {
+            Ok(Some(bytes)) if bytes.is_empty() => {}
+            Ok(Some(bytes)) => return Part::Bytes(bytes),
+            Ok(None) => return Part::End,
+            Err(problem) => return Part::Problem(problem),
+        }
+    }
+}
+
+impl Map<'_, '_> {
+    fn push(&mut self, entry: &Entry, earlier: Option<&Entry>) -> Result<(), BackupError> {
+        match earlier {
+            None => self.counts.new += 1,
+            Some(earlier) if earlier == entry => self.counts.unchanged += 1,
+            Some(_) => self.counts.changed += 1,
+        }
+        Ok(self.builder.push(entry)?)
+    }
+
+    fn take_gap(&mut self, gap: Gap, context: &Context<'_>) {
+        let mut path = self.resource.path.clone();
+        path.extend_from_slice(format!("/{}", gap.path).as_bytes());
+        let message = format!("{}: {} {}", gap.action, gap.code, gap.reason);
+        context.progress.report(Event::Failed { path, message });
+        self.gap_count += 1;
+        if self.gaps.len() < Coverage::GAPS_MAX {
+            self.gaps.push(gap);
+        }
+    }
+
+    fn finish(mut self, end: Option<Problem>, context: &Context<'_>) -> Result<(ResourceRecord, Counts), BackupError> {
+        let is_empty = self.counts.new + self.counts.changed + self.counts.unchanged == 0;
+        let mut failed = None;
+        if let Some(problem) = end {
+            if is_empty && self.gap_count == 0 {
+                failed = Some(format!("{}: {} {}", problem.action, problem.code, problem.reason));
+            }
+            self.take_gap(problem.at(&[]), context);
+        }
+        let map = self.builder.finish()?;
+        let coverage = match failed {
+            Some(reason) => Coverage::Failed { reason },
+            None if self.gap_count == 0 => Coverage::Complete,
+            None => Coverage::Partial { gaps: self.gaps, count: self.gap_count },
+        };
+        let record = ResourceRecord {
+            source: self.resource.source.to_owned(),
+            path: escape_path(&self.resource.path),
+            root: map.id,
+            totals: map.totals,
+            coverage,
+            scope: Vec::new(),
+            attributes: self.resource.attributes,
+        };
+        Ok((record, self.counts))
+    }
+}

@@ -1,0 +1,154 @@
+//! An account: whose it is, its credentials, the regions that are looked at, and how its names become paths.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use serde_json::Value;
+use tokio::sync::OnceCell;
+
+use crate::source::aws::call::{Calls, Refusal, ask, text};
+use crate::source::aws::pace::Pace;
+use crate::source::estate::Problem;
+
+/// Where nothing names a region.
+const REGION_DEFAULT: &str = "us-east-1";
+const CONNECT_TIME_MAX: Duration = Duration::from_secs(15);
+const ATTEMPT_TIME_MAX: Duration = Duration::from_secs(60);
+
+/// What to look at, and as whom.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AccountSettings {
+    /// Profile of the AWS tools; their default where there is none.
+    pub profile: Option<String>,
+    /// Regions; that of the environment or profile where there are none.
+    pub regions: Vec<String>,
+    /// A service of one's own instead of AWS's.
+    pub endpoint: Option<String>,
+    /// Part of what AWS allows that is taken, of 1.
+    pub share: Option<f64>,
+}
+
+/// An account that is asked who it is when the first source wants to know, once.
+#[derive(Debug)]
+pub struct Connection {
+    settings: AccountSettings,
+    account: OnceCell<Result<Account, Problem>>,
+}
+
+impl Connection {
+    /// Nothing is sent yet.
+    pub fn new(settings: AccountSettings) -> Self {
+        Self { settings, account: OnceCell::new() }
+    }
+
+    /// The account, or why nobody knows it.
+    pub(super) async fn account(&self) -> Result<&Account, Problem> {
+        let account = self.account.get_or_init(|| Account::connect(&self.settings)).await;
+        account.as_ref().map_err(Clone::clone)
+    }
+
+    /// Members of answers that no shape knows; they are kept all the same.
+    pub fn unknown_members(&self) -> Vec<String> {
+        let account = self.account.get().and_then(|account| account.as_ref().ok());
+        account.map(Account::unknown_members).unwrap_or_default()
+    }
+}
+
+/// An account with credentials that are good.
+#[derive(Debug)]
+pub(super) struct Account {
+    /// Its twelve digits.
+    pub(super) id: String,
+    /// `aws`, `aws-cn`, …
+    pub(super) partition: String,
+    /// The regions that are looked at, the home region first.
+    pub(super) regions: Vec<String>,
+    pub(super) endpoint: Option<String>,
+    pub(super) pace: Pace,
+    configs: BTreeMap<String, SdkConfig>,
+    unknown: Mutex<BTreeSet<String>>,
+}
+
+impl Account {
+    /// Finds out whose the credentials are.
+    async fn connect(settings: &AccountSettings) -> Result<Self, Problem> {
+        let mut loader = aws_config::defaults(BehaviorVersion::latest())
+            // One floor of retries, ours, which knows the pace.
+            .retry_config(RetryConfig::disabled())
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            .timeout_config(
+                TimeoutConfig::builder().connect_timeout(CONNECT_TIME_MAX).read_timeout(ATTEMPT_TIME_MAX).build(),
+            );
+        if let Some(profile) = &settings.profile {
+            loader = loader.profile_name(profile);
+        }
+        if let Some(endpoint) = &settings.endpoint {
+            loader = loader.endpoint_url(endpoint);
+        }
+        if let Some(region) = settings.regions.first() {
+            loader = loader.region(Region::new(region.clone()));
+        }
+        let shared = loader.load().await;
+        let home = shared.region().map_or(REGION_DEFAULT, Region::as_ref).to_owned();
+        let mut regions = settings.regions.clone();
+        if regions.is_empty() {
+            regions.push(home.clone());
+        }
+        let config =
+            |region: &String| (region.clone(), shared.to_builder().region(Region::new(region.clone())).build());
+        let mut account = Self {
+            id: String::new(),
+            partition: "aws".to_owned(),
+            endpoint: settings.endpoint.clone().or_else(|| shared.endpoint_url().map(str::to_owned)),
+            pace: settings.share.map_or_else(Pace::default, Pace::with_share),
+            configs: regions.iter().chain([&home, &REGION_DEFAULT.to_owned()]).map(config).collect(),
+            regions,
+            unknown: Mutex::default(),
+        };
+        let identity = account.identity(&home).await?;
+        account.id = text(&identity, "Account").to_owned();
+        account.partition = text(&identity, "Arn").split(':').nth(1).unwrap_or("aws").to_owned();
+        Ok(account)
+    }
+
+    async fn identity(&self, home: &str) -> Result<Value, Refusal> {
+        let calls = Calls { account: self, service: "sts", region: home };
+        let client = aws_sdk_sts::Client::new(self.config(home));
+        ask!(calls, "GetCallerIdentity", client.get_caller_identity()).await
+    }
+
+    /// The settings of the SDK for a region.
+    pub(super) fn config(&self, region: &str) -> &SdkConfig {
+        self.configs
+            .get(region)
+            .or_else(|| self.configs.values().next())
+            .expect("because there is one for the home region")
+    }
+
+    /// A region that names need not say.
+    pub(super) fn home(&self) -> &str {
+        &self.regions[0]
+    }
+
+    /// A name in the layout: as it is in the home region, with its region elsewhere.
+    pub(super) fn name(&self, name: &str, region: &str) -> String {
+        if region == self.home() { name.to_owned() } else { format!("{name}@{region}") }
+    }
+
+    /// Remembers what the shapes do not know of an answer.
+    pub(super) fn note_unknown(&self, service: &str, operation: &str, members: Vec<String>) {
+        if !members.is_empty() {
+            let mut unknown = self.unknown.lock().unwrap_or_else(PoisonError::into_inner);
+            unknown.extend(members.into_iter().map(|member| format!("{service}:{operation}{member}")));
+        }
+    }
+
+    fn unknown_members(&self) -> Vec<String> {
+        self.unknown.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+}

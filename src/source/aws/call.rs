@@ -1,0 +1,250 @@
+//! One call: in its turn, again where that helps, and its answer as JSON. What is refused is told apart.
+
+use std::error::Error;
+use std::future::Future;
+use std::time::Duration;
+
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_smithy_runtime_api::http::Response;
+use serde_json::Value;
+
+use crate::source::aws::account::Account;
+use crate::source::aws::shape::{self, Converted};
+use crate::source::aws::wire::{Raw, Recorder};
+use crate::source::estate::Problem;
+
+/// How often a call is made where the service is busy or does not answer.
+const TRIES_MAX: u32 = 6;
+/// Before the second try; twice as long before each one after it.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// Calls to one service in one region.
+#[derive(Clone, Copy)]
+pub(super) struct Calls<'a> {
+    pub(super) account: &'a Account,
+    pub(super) service: &'static str,
+    pub(super) region: &'a str,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Refusal {
+    /// `lambda:GetPolicy`.
+    pub(super) action: String,
+    /// The service's own word.
+    pub(super) code: String,
+    pub(super) message: String,
+    pub(super) status: Option<u16>,
+}
+
+/// Words for "not so fast", of all services.
+const BUSY: &[&str] = &[
+    "Throttling",
+    "ThrottlingException",
+    "ThrottledException",
+    "RequestThrottled",
+    "RequestThrottledException",
+    "TooManyRequestsException",
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "BandwidthLimitExceeded",
+    "SlowDown",
+    "PriorRequestNotComplete",
+    "TransactionInProgressException",
+    "EC2ThrottledException",
+    "LimitExceededException",
+];
+
+/// Words for "you may not".
+const DENIED: &[&str] = &[
+    "AccessDenied",
+    "AccessDeniedException",
+    "UnauthorizedOperation",
+    "UnauthorizedException",
+    "AuthorizationError",
+    "Forbidden",
+];
+
+impl Refusal {
+    /// Whether the credentials may not do it.
+    fn is_denied(&self) -> bool {
+        DENIED.contains(&self.code.as_str()) || (self.status == Some(403) && !self.is_busy())
+    }
+
+    fn is_busy(&self) -> bool {
+        BUSY.contains(&self.code.as_str()) || self.status == Some(429)
+    }
+
+    /// Whether trying again may help.
+    fn may_pass(&self) -> bool {
+        self.is_busy() || self.status.is_none_or(|status| status >= 500 && status != 501)
+    }
+
+    /// As what a snapshot says of it.
+    pub(super) fn into_problem(self) -> Problem {
+        let hint = if self.is_denied() { format!("allow {}", self.action) } else { String::new() };
+        Problem { action: self.action, code: self.code, reason: self.message, hint }
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        refusal.into_problem()
+    }
+}
+
+/// An answer, or nothing where the service says with one of `codes` that there is none.
+pub(super) fn or_absent(answer: Result<Value, Refusal>, codes: &[&str]) -> Result<Value, Refusal> {
+    match answer {
+        Err(refusal) if codes.contains(&refusal.code.as_str()) => Ok(Value::Null),
+        answer => answer,
+    }
+}
+
+/// Makes a call with a builder of the SDK; the answer as JSON.
+macro_rules! ask {
+    ($calls:expr, $action:literal, $builder:expr) => {
+        async {
+            let request = $builder;
+            let send = || {
+                let recorder = $crate::source::aws::wire::Recorder::default();
+                (recorder.clone(), request.clone().customize().interceptor(recorder).send())
+            };
+            $calls.ask($action, send).await
+        }
+    };
+}
+pub(super) use ask;
+
+/// The items of a list, from all its pages: `$next` finds the token of the page after one, `$member` is where the items
+/// stand.
+macro_rules! list {
+    ($calls:expr, $action:literal, $next:expr, $member:literal, |$token:ident| $builder:expr) => {
+        async {
+            let mut pages = $crate::source::aws::call::Pages::new($next);
+            while let Some($token) = pages.wanted($calls, $action)? {
+                let answer = $crate::source::aws::call::ask!($calls, $action, $builder).await?;
+                pages.take(answer, $member);
+            }
+            Ok::<_, $crate::source::aws::call::Refusal>(pages.items)
+        }
+    };
+}
+pub(super) use list;
+
+/// A list while its pages come. Tokens that come again are an error, as then there would be no end.
+pub(super) struct Pages<T, N> {
+    next: N,
+    seen: Vec<T>,
+    is_last: bool,
+    pub(super) items: Vec<Value>,
+}
+
+impl<T: Clone + PartialEq, N: Fn(&Value) -> Option<T>> Pages<T, N> {
+    pub(super) fn new(next: N) -> Self {
+        Self { next, seen: Vec::new(), is_last: false, items: Vec::new() }
+    }
+
+    /// The token of the next page, where one is wanted.
+    pub(super) fn wanted(&self, calls: &Calls<'_>, action: &str) -> Result<Option<Option<T>>, Refusal> {
+        let Some((last, before)) = self.seen.split_last() else { return Ok((!self.is_last).then_some(None)) };
+        if before.contains(last) {
+            return Err(calls.refusal(action, "EndlessPages", "the list goes in circles".to_owned(), None));
+        }
+        Ok((!self.is_last).then(|| Some(last.clone())))
+    }
+
+    /// Takes a page.
+    pub(super) fn take(&mut self, mut page: Value, member: &str) {
+        match (self.next)(&page) {
+            Some(token) => self.seen.push(token),
+            None => self.is_last = true,
+        }
+        if let Some(Value::Array(items)) = page.pointer_mut(member).map(Value::take) {
+            self.items.extend(items);
+        }
+    }
+}
+
+impl Calls<'_> {
+    /// Makes a call until it is answered or nothing helps.
+    pub(super) async fn ask<T, E, F>(&self, action: &str, send: impl Fn() -> (Recorder, F)) -> Result<Value, Refusal>
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+        F: Future<Output = Result<T, SdkError<E, Response>>>,
+    {
+        let mut pause = PAUSE;
+        let mut tries = TRIES_MAX;
+        loop {
+            self.account.pace.wait(self.region, self.service, action).await;
+            let (recorder, sent) = send();
+            tries -= 1;
+            let outcome = sent.await;
+            let raw = recorder.take();
+            let refusal = match (outcome, raw) {
+                // Also where the SDK's own structures could not take the answer: ours can.
+                (Ok(_) | Err(SdkError::ResponseError(_)), Some(raw)) if (200..300).contains(&raw.status) => {
+                    self.account.pace.go_on(self.region, self.service, action);
+                    return self.convert(action, &raw);
+                }
+                (Ok(_), _) => self.refusal(action, "NoAnswer", "the answer had no body".to_owned(), None),
+                (Err(error), _) => self.refusal_of(action, &error),
+            };
+            if refusal.is_busy() {
+                self.account.pace.slow_down(self.region, self.service, action);
+            }
+            if tries == 0 || !refusal.may_pass() {
+                return Err(refusal);
+            }
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+        }
+    }
+
+    fn convert(&self, action: &str, raw: &Raw) -> Result<Value, Refusal> {
+        let wrong = |message: String| self.refusal(action, "UnreadableAnswer", message, Some(raw.status));
+        let header = |name: &str| {
+            raw.headers.iter().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value.clone())
+        };
+        let is_json = raw.body.first().is_none_or(|byte| *byte != b'<') && !raw.body.is_empty();
+        if is_json {
+            return serde_json::from_slice(&raw.body).map_err(|error| wrong(error.to_string()));
+        }
+        let Converted { value, unknown } =
+            shape::convert(self.service, &raw.operation, &raw.body, header).map_err(wrong)?;
+        self.account.note_unknown(self.service, &raw.operation, unknown);
+        Ok(value)
+    }
+
+    fn refusal(&self, action: &str, code: &str, message: String, status: Option<u16>) -> Refusal {
+        Refusal { action: format!("{}:{action}", self.service), code: code.to_owned(), message, status }
+    }
+
+    fn refusal_of<E: ProvideErrorMetadata + Error + 'static>(
+        &self,
+        action: &str,
+        error: &SdkError<E, Response>,
+    ) -> Refusal {
+        let status = error.raw_response().map(|answer| answer.status().as_u16());
+        let code = match (error.code(), status) {
+            (Some(code), _) => code.to_owned(),
+            (None, Some(status)) => format!("HTTP{status}"),
+            (None, None) => "Unreachable".to_owned(),
+        };
+        let mut message = error.message().map(str::to_owned).unwrap_or_default();
+        if message.is_empty() {
+            message = aws_sdk_s3::error::DisplayErrorContext(error).to_string();
+        }
+        self.refusal(action, &code, message, status)
+    }
+}
+
+/// The token at a member of an answer; an empty one is none.
+pub(super) fn token(member: &'static str) -> impl Fn(&Value) -> Option<String> {
+    move |page| page.pointer(member)?.as_str().filter(|token| !token.is_empty()).map(str::to_owned)
+}
+
+/// The text at a member, or none.
+pub(super) fn text<'v>(value: &'v Value, member: &str) -> &'v str {
+    value.get(member).and_then(Value::as_str).unwrap_or_default()
+}

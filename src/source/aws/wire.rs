@@ -1,0 +1,57 @@
+//! The answer as it came over the wire: the SDK signs, sends and finds endpoints, and the bytes are the record.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::interceptors::context::AfterDeserializationInterceptorContextRef;
+use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
+use aws_smithy_runtime_api::client::orchestrator::Metadata;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::config_bag::ConfigBag;
+
+/// An answer.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Raw {
+    /// The operation, as the service's model calls it.
+    pub(super) operation: String,
+    pub(super) status: u16,
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) body: Vec<u8>,
+}
+
+/// Keeps the last answer of one call.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Recorder(Arc<Mutex<Option<Raw>>>);
+
+impl Recorder {
+    /// What was answered, if anything was.
+    pub(super) fn take(&self) -> Option<Raw> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+#[dyn_dispatch_hint]
+impl Intercept for Recorder {
+    fn name(&self) -> &'static str {
+        "recorder"
+    }
+
+    // Hooks before this one see a stream that was not read yet.
+    fn read_after_deserialization(
+        &self,
+        context: &AfterDeserializationInterceptorContextRef<'_>,
+        _components: &RuntimeComponents,
+        settings: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let answer = context.response();
+        let Some(body) = answer.body().bytes() else { return Ok(()) };
+        let raw = Raw {
+            operation: settings.load::<Metadata>().map(|of| of.name().to_owned()).unwrap_or_default(),
+            status: answer.status().as_u16(),
+            headers: answer.headers().iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+            body: body.to_vec(),
+        };
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(raw);
+        Ok(())
+    }
+}

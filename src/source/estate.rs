@@ -1,0 +1,189 @@
+//! What the sources of an estate have in common: one trait, and how what they find reaches whoever stores it.
+//!
+//! A source lists and opens. It does no cutting, comparing, storing or printing; what it cannot have is a [`Problem`], which
+//! stops nothing else.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tokio::sync::mpsc;
+
+use crate::entry::{Content, Entry, EntryKind, EntryPath, Metadata};
+use crate::resource::{Gap, Resource, escape_path};
+
+/// One kind of thing in the estate.
+#[async_trait]
+pub trait Source: Send + Sync {
+    /// Its name, as records and options have it (`lambda`).
+    fn name(&self) -> &'static str;
+
+    /// What exists now. Lists; opens nothing.
+    async fn discover(&self) -> Discovery;
+
+    /// Sends every entry of one resource, in path order. An error loses the rest of the resource and nothing else.
+    async fn capture(&self, resource: &Resource, sink: &EntrySink) -> Result<(), Stopped>;
+
+    /// Whether a resource may be too large to be gathered before it is stored.
+    fn is_large(&self, _resource: &Resource) -> bool {
+        false
+    }
+
+    /// How many resources are captured at once.
+    fn at_once(&self) -> usize {
+        8
+    }
+}
+
+/// What a source found, and what it could not look at.
+#[derive(Clone, Debug, Default)]
+pub struct Discovery {
+    /// Resources, in any order.
+    pub resources: Vec<Resource>,
+    /// Folders of the layout of which nobody knows what they would hold, and why.
+    pub unknown: Vec<(String, Problem)>,
+}
+
+impl Discovery {
+    /// Nothing is known of a whole folder.
+    pub fn unknown(folder: &str, problem: Problem) -> Self {
+        Self { resources: Vec::new(), unknown: vec![(folder.to_owned(), problem)] }
+    }
+}
+
+/// Something that could not be had.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Problem {
+    /// What was attempted (`lambda:GetPolicy`).
+    pub action: String,
+    /// The service's own word (`AccessDeniedException`).
+    pub code: String,
+    /// What it said.
+    pub reason: String,
+    /// The way out, where there is one.
+    pub hint: String,
+}
+
+impl Problem {
+    /// As a gap at a path of a resource.
+    pub fn at(self, path: &[u8]) -> Gap {
+        let Self { action, code, reason, hint } = self;
+        Gap { path: escape_path(path), action, reason, code, hint }
+    }
+}
+
+/// Why a capture ends early.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stopped {
+    /// The rest of the resource cannot be had.
+    Problem(Problem),
+    /// Nobody takes entries any more: the backup was interrupted or failed.
+    Unwanted,
+}
+
+impl From<Problem> for Stopped {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(problem)
+    }
+}
+
+/// What a source says of one thing before it is opened.
+pub struct Found {
+    /// The entry, its content still empty.
+    pub entry: Entry,
+    /// Its bytes.
+    pub body: Body,
+}
+
+/// The bytes of something that was found.
+pub enum Body {
+    /// There are none.
+    None,
+    /// Here they are.
+    Bytes(Bytes),
+    /// They are fetched if the entry's token is not that of the snapshot before.
+    Remote(Box<dyn Remote>),
+}
+
+/// Bytes that are fetched when they are wanted.
+#[async_trait]
+pub trait Remote: Send {
+    /// How many there are, where that is known; a guess does no harm.
+    fn size(&self) -> Option<u64>;
+    /// Opens it; what is known better of the entry's metadata now.
+    async fn open(&mut self) -> Result<Option<Metadata>, Problem>;
+    /// The next bytes; `None` at the end, which is only said where all of them came.
+    async fn next(&mut self) -> Result<Option<Bytes>, Problem>;
+}
+
+/// What goes through a sink.
+pub enum Sent {
+    /// Something was found.
+    Found(Box<Found>),
+    /// Something cannot be had.
+    Gap(Gap),
+    /// What identifies the resource.
+    Attribute(&'static str, String),
+    /// That was all, or all that can be had.
+    End(Option<Problem>),
+}
+
+/// Where the entries of one resource go.
+#[derive(Clone, Debug)]
+pub struct EntrySink {
+    sender: mpsc::Sender<Sent>,
+}
+
+impl EntrySink {
+    /// A sink and its other end, with room for so much that waits.
+    pub fn new(room: usize) -> (Self, mpsc::Receiver<Sent>) {
+        let (sender, receiver) = mpsc::channel(room);
+        (Self { sender }, receiver)
+    }
+
+    /// Sends anything.
+    pub async fn send(&self, sent: Sent) -> Result<(), Stopped> {
+        self.sender.send(sent).await.map_err(|_| Stopped::Unwanted)
+    }
+
+    /// Sends a document at a path of the resource; JSON as people read it, its keys sorted.
+    pub async fn document(&self, path: &str, value: &serde_json::Value) -> Result<(), Stopped> {
+        let mut text = serde_json::to_vec_pretty(value).expect("because it is plain data");
+        text.push(b'\n');
+        self.bytes(path, text.into()).await
+    }
+
+    /// Sends bytes that are there already.
+    pub async fn bytes(&self, path: &str, bytes: Bytes) -> Result<(), Stopped> {
+        let entry = Entry {
+            path: EntryPath(path.as_bytes().to_vec()),
+            kind: EntryKind::Document,
+            metadata: Metadata::None,
+            token: None,
+            content: Content::Empty,
+        };
+        self.found(entry, Body::Bytes(bytes)).await
+    }
+
+    /// Sends what was found.
+    pub async fn found(&self, entry: Entry, body: Body) -> Result<(), Stopped> {
+        self.send(Sent::Found(Box::new(Found { entry, body }))).await
+    }
+
+    /// Says what cannot be had.
+    pub async fn gap(&self, path: &str, problem: Problem) -> Result<(), Stopped> {
+        self.send(Sent::Gap(problem.at(path.as_bytes()))).await
+    }
+
+    /// Says what identifies the resource, where that is known only now.
+    pub async fn attribute(&self, name: &'static str, value: String) -> Result<(), Stopped> {
+        self.send(Sent::Attribute(name, value)).await
+    }
+}
+
+/// A resource at a path of the layout with what identifies it.
+pub fn resource<const N: usize>(source: &'static str, path: String, attributes: [(&str, &str); N]) -> Resource {
+    let attributes: BTreeMap<String, String> =
+        attributes.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    Resource { source, path: path.into_bytes(), attributes }
+}
