@@ -1,6 +1,7 @@
 //! The base of the index: segments of which little goes stay, what is gone stays gone, and caches follow.
 
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -154,4 +155,40 @@ proptest! {
         scene.all_restore();
         prop_assert_eq!(scene.check().verdict(), Verdict::Sound);
     }
+}
+
+#[test]
+fn a_cached_segment_of_many_objects_outlives_those_of_them_that_go() {
+    let mut scene = Scene::new();
+    let doomed = scene.back_up(&files(&[1]));
+    for seed in 2..=80 {
+        scene.back_up(&files(&[seed]));
+    }
+    scene.forget(doomed);
+    scene.prune();
+    let base = scene.names(Prefix::Base);
+    let cache = tempfile::tempdir().expect("a folder");
+    // Each delta becomes a segment, until they are merged with the base, which has more packs and fewer chunks.
+    for round in 0..9 {
+        let many: Vec<u64> = (0..10).map(|file| 1_000 + round * 10 + file).collect();
+        scene.back_up(&files(&many));
+        said(&scene.with_cache(cache.path()));
+    }
+    let segments = || {
+        let folder = walk(cache.path());
+        folder.into_iter().filter(|path| path.extension().is_some_and(|of| of == "segment")).collect::<BTreeSet<_>>()
+    };
+    let merged = segments();
+    assert!(merged.len() < 9, "they are merged: {merged:?}");
+    let doomed = scene.back_up(&files(&[5_000]));
+    scene.forget(doomed);
+    scene.prune_with(&scene.another(), NOTHING_REPACKED).expect("a prune");
+    assert!(scene.names(Prefix::Base).contains(&base[0]), "the base stays");
+    assert_eq!(said(&scene.with_cache(cache.path())), said(&scene.another()));
+    assert!(segments().intersection(&merged).next().is_some(), "what holds the base is not made anew");
+}
+
+fn walk(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
+    entries.flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] }).collect()
 }
