@@ -167,28 +167,45 @@ impl<T: Clone + PartialEq, N: Fn(&Value) -> Option<T>> Pages<T, N> {
 }
 
 impl Calls<'_> {
-    /// Makes a call until it is answered or nothing helps.
+    /// Makes a call with the SDK until it is answered or nothing helps.
     pub(super) async fn ask<T, E, F>(&self, action: &str, send: impl Fn() -> (Recorder, F)) -> Result<Value, Refusal>
     where
         E: ProvideErrorMetadata + Error + 'static,
         F: Future<Output = Result<T, SdkError<E, Response>>>,
     {
+        self.persist(action, || {
+            let (recorder, sent) = send();
+            async move {
+                let outcome = sent.await;
+                match (outcome, recorder.take()) {
+                    // Also where the SDK's own structures could not take the answer: ours can.
+                    (Ok(_) | Err(SdkError::ResponseError(_)), Some(raw)) if (200..300).contains(&raw.status) => {
+                        self.convert(action, &raw)
+                    }
+                    (Ok(_), _) => Err(self.refusal(action, "NoAnswer", "the answer had no body".to_owned(), None)),
+                    (Err(error), _) => Err(self.refusal_of(action, &error)),
+                }
+            }
+        })
+        .await
+    }
+
+    /// Attempts a call in its turn until it is answered or nothing helps.
+    pub(super) async fn persist<T, F>(&self, action: &str, attempt: impl Fn() -> F) -> Result<T, Refusal>
+    where
+        F: Future<Output = Result<T, Refusal>>,
+    {
         let mut pause = PAUSE;
         let mut tries = TRIES_MAX;
         loop {
             self.account.pace.wait(self.region, self.service, action).await;
-            let (recorder, sent) = send();
             tries -= 1;
-            let outcome = sent.await;
-            let raw = recorder.take();
-            let refusal = match (outcome, raw) {
-                // Also where the SDK's own structures could not take the answer: ours can.
-                (Ok(_) | Err(SdkError::ResponseError(_)), Some(raw)) if (200..300).contains(&raw.status) => {
+            let refusal = match attempt().await {
+                Ok(answer) => {
                     self.account.pace.go_on(self.region, self.service, action);
-                    return self.convert(action, &raw);
+                    return Ok(answer);
                 }
-                (Ok(_), _) => self.refusal(action, "NoAnswer", "the answer had no body".to_owned(), None),
-                (Err(error), _) => self.refusal_of(action, &error),
+                Err(refusal) => refusal,
             };
             if refusal.is_busy() {
                 self.account.pace.slow_down(self.region, self.service, action);
@@ -201,7 +218,7 @@ impl Calls<'_> {
         }
     }
 
-    fn convert(&self, action: &str, raw: &Raw) -> Result<Value, Refusal> {
+    pub(super) fn convert(&self, action: &str, raw: &Raw) -> Result<Value, Refusal> {
         let wrong = |message: String| self.refusal(action, "UnreadableAnswer", message, Some(raw.status));
         let header = |name: &str| {
             raw.headers.iter().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value.clone())
@@ -216,7 +233,7 @@ impl Calls<'_> {
         Ok(value)
     }
 
-    fn refusal(&self, action: &str, code: &str, message: String, status: Option<u16>) -> Refusal {
+    pub(super) fn refusal(&self, action: &str, code: &str, message: String, status: Option<u16>) -> Refusal {
         Refusal { action: format!("{}:{action}", self.service), code: code.to_owned(), message, status }
     }
 

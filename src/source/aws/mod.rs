@@ -8,25 +8,45 @@ use std::sync::Arc;
 use crate::source::aws::account::Connection;
 use crate::source::aws::lambda::Lambda;
 use crate::source::aws::route53::Route53;
+use crate::source::aws::tail::Tail;
+use crate::source::aws::tail::services::TABLES;
 use crate::source::estate::Source;
 
 pub mod account;
 mod call;
 mod document;
 mod download;
+mod generic;
 mod lambda;
 mod pace;
 mod route53;
 mod shape;
+mod tail;
 mod verified;
 mod wire;
 
 /// Every service, in the order in which they are shown; a new one is a line here.
-pub const SERVICES: &[&str] = &["lambda", "route53"];
+pub const SERVICES: &[&str] = &[
+    "acm",
+    "cloudwatch",
+    "cognito-idp",
+    "events",
+    "lambda",
+    "logs",
+    "route53",
+    "scheduler",
+    "secretsmanager",
+    "ses",
+    "sns",
+    "sqs",
+    "ssm",
+    "states",
+];
 
 /// The sources of these services of an account.
 pub fn sources(account: &Arc<Connection>, services: &[&str]) -> Vec<Arc<dyn Source>> {
-    let all: [Arc<dyn Source>; 2] =
-        [Arc::new(Lambda::new(Arc::clone(account))), Arc::new(Route53::new(Arc::clone(account)))];
+    let mut all: Vec<Arc<dyn Source>> =
+        vec![Arc::new(Lambda::new(Arc::clone(account))), Arc::new(Route53::new(Arc::clone(account)))];
+    all.extend(TABLES.iter().map(|table| Arc::new(Tail::new(Arc::clone(account), table)) as Arc<dyn Source>));
     all.into_iter().filter(|source| services.contains(&source.name())).collect()
 }

@@ -31,6 +31,8 @@ OPERATIONS = {
         GetBucketRequestPayment GetObjectLockConfiguration ListBucketInventoryConfigurations
         ListBucketAnalyticsConfigurations ListBucketMetricsConfigurations ListBucketIntelligentTieringConfigurations
         GetObjectTagging GetObjectAcl""",
+    "cloudwatch": "DescribeAlarms",
+    "sns": "ListTopics GetTopicAttributes ListSubscriptionsByTopic ListTagsForResource",
     "sts": "GetCallerIdentity",
 }
 
