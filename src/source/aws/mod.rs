@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use crate::source::aws::account::Connection;
+use crate::source::aws::apigateway::ApiGateway;
 use crate::source::aws::lambda::Lambda;
 use crate::source::aws::route53::Route53;
 use crate::source::aws::tail::Tail;
@@ -13,6 +14,7 @@ use crate::source::aws::tail::services::TABLES;
 use crate::source::estate::Source;
 
 pub mod account;
+mod apigateway;
 mod call;
 mod document;
 mod download;
@@ -28,6 +30,7 @@ mod wire;
 /// Every service, in the order in which they are shown; a new one is a line here.
 pub const SERVICES: &[&str] = &[
     "acm",
+    "apigateway",
     "cloudwatch",
     "cognito-idp",
     "events",
@@ -45,8 +48,11 @@ pub const SERVICES: &[&str] = &[
 
 /// The sources of these services of an account.
 pub fn sources(account: &Arc<Connection>, services: &[&str]) -> Vec<Arc<dyn Source>> {
-    let mut all: Vec<Arc<dyn Source>> =
-        vec![Arc::new(Lambda::new(Arc::clone(account))), Arc::new(Route53::new(Arc::clone(account)))];
+    let mut all: Vec<Arc<dyn Source>> = vec![
+        Arc::new(ApiGateway::new(Arc::clone(account))),
+        Arc::new(Lambda::new(Arc::clone(account))),
+        Arc::new(Route53::new(Arc::clone(account))),
+    ];
     all.extend(TABLES.iter().map(|table| Arc::new(Tail::new(Arc::clone(account), table)) as Arc<dyn Source>));
     all.into_iter().filter(|source| services.contains(&source.name())).collect()
 }
