@@ -101,8 +101,8 @@ pub(super) fn or_absent(answer: Result<Value, Refusal>, codes: &[&str]) -> Resul
     }
 }
 
-/// Makes a call with a builder of the SDK; the answer as JSON.
-macro_rules! ask {
+/// Makes a call with a builder of the SDK; the answer as it came.
+macro_rules! answer {
     ($calls:expr, $action:literal, $builder:expr) => {
         async {
             let request = $builder;
@@ -110,7 +110,18 @@ macro_rules! ask {
                 let recorder = $crate::source::aws::wire::Recorder::default();
                 (recorder.clone(), request.clone().customize().interceptor(recorder).send())
             };
-            $calls.ask($action, send).await
+            $calls.answer($action, send).await
+        }
+    };
+}
+pub(super) use answer;
+
+/// Makes a call with a builder of the SDK; the answer as JSON.
+macro_rules! ask {
+    ($calls:expr, $action:literal, $builder:expr) => {
+        async {
+            let answer = $crate::source::aws::call::answer!($calls, $action, $builder).await;
+            answer.and_then(|raw| $calls.convert($action, &raw))
         }
     };
 }
@@ -168,7 +179,7 @@ impl<T: Clone + PartialEq, N: Fn(&Value) -> Option<T>> Pages<T, N> {
 
 impl Calls<'_> {
     /// Makes a call until it is answered or nothing helps.
-    pub(super) async fn ask<T, E, F>(&self, action: &str, send: impl Fn() -> (Recorder, F)) -> Result<Value, Refusal>
+    pub(super) async fn answer<T, E, F>(&self, action: &str, send: impl Fn() -> (Recorder, F)) -> Result<Raw, Refusal>
     where
         E: ProvideErrorMetadata + Error + 'static,
         F: Future<Output = Result<T, SdkError<E, Response>>>,
@@ -185,7 +196,7 @@ impl Calls<'_> {
                 // Also where the SDK's own structures could not take the answer: ours can.
                 (Ok(_) | Err(SdkError::ResponseError(_)), Some(raw)) if (200..300).contains(&raw.status) => {
                     self.account.pace.go_on(self.region, self.service, action);
-                    return self.convert(action, &raw);
+                    return Ok(raw);
                 }
                 (Ok(_), _) => self.refusal(action, "NoAnswer", "the answer had no body".to_owned(), None),
                 (Err(error), _) => self.refusal_of(action, &error),
@@ -201,7 +212,8 @@ impl Calls<'_> {
         }
     }
 
-    fn convert(&self, action: &str, raw: &Raw) -> Result<Value, Refusal> {
+    /// An answer as JSON.
+    pub(super) fn convert(&self, action: &str, raw: &Raw) -> Result<Value, Refusal> {
         let wrong = |message: String| self.refusal(action, "UnreadableAnswer", message, Some(raw.status));
         let header = |name: &str| {
             raw.headers.iter().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value.clone())

@@ -6,15 +6,20 @@
 use std::sync::Arc;
 
 use crate::source::aws::account::Connection;
+use crate::source::aws::cloudfront::CloudFront;
+use crate::source::aws::iam::Iam;
 use crate::source::aws::lambda::Lambda;
 use crate::source::aws::route53::Route53;
 use crate::source::estate::Source;
 
 pub mod account;
 mod call;
+mod cloudfront;
 mod document;
 mod download;
+mod iam;
 mod lambda;
+mod listing;
 mod pace;
 mod route53;
 mod shape;
@@ -22,11 +27,15 @@ mod verified;
 mod wire;
 
 /// Every service, in the order in which they are shown; a new one is a line here.
-pub const SERVICES: &[&str] = &["lambda", "route53"];
+pub const SERVICES: &[&str] = &["cloudfront", "iam", "lambda", "route53"];
 
 /// The sources of these services of an account.
 pub fn sources(account: &Arc<Connection>, services: &[&str]) -> Vec<Arc<dyn Source>> {
-    let all: [Arc<dyn Source>; 2] =
-        [Arc::new(Lambda::new(Arc::clone(account))), Arc::new(Route53::new(Arc::clone(account)))];
+    let all: [Arc<dyn Source>; 4] = [
+        Arc::new(CloudFront::new(Arc::clone(account))),
+        Arc::new(Iam::new(Arc::clone(account))),
+        Arc::new(Lambda::new(Arc::clone(account))),
+        Arc::new(Route53::new(Arc::clone(account))),
+    ];
     all.into_iter().filter(|source| services.contains(&source.name())).collect()
 }
