@@ -243,11 +243,24 @@ impl Calls<'_> {
             (None, Some(status)) => format!("HTTP{status}"),
             (None, None) => "Unreachable".to_owned(),
         };
-        let mut message = error.message().map(str::to_owned).unwrap_or_default();
-        if message.is_empty() {
-            message = aws_sdk_s3::error::DisplayErrorContext(error).to_string();
+        self.refusal(action, &code, message_of(error), status)
+    }
+}
+
+/// What the service says, or else what went wrong; never the answer itself, which may hold what nobody should read.
+fn message_of<E: ProvideErrorMetadata + Error + 'static>(error: &SdkError<E, Response>) -> String {
+    match (error.message(), error.raw_response()) {
+        (Some(message), _) if !message.is_empty() => message.to_owned(),
+        (_, Some(_)) => "the answer gives no reason".to_owned(),
+        _ => {
+            let mut reasons = vec![error.to_string()];
+            let mut source = error.source();
+            while let Some(below) = source {
+                reasons.push(below.to_string());
+                source = below.source();
+            }
+            reasons.join(": ")
         }
-        self.refusal(action, &code, message, status)
     }
 }
 
@@ -259,4 +272,30 @@ pub(super) fn token(member: &'static str) -> impl Fn(&Value) -> Option<String> {
 /// The text at a member, or none.
 pub(super) fn text<'v>(value: &'v Value, member: &str) -> &'v str {
     value.get(member).and_then(Value::as_str).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_sts::operation::get_caller_identity::GetCallerIdentityError;
+    use aws_smithy_runtime_api::client::result::ConnectorError;
+    use aws_smithy_types::body::SdkBody;
+    use aws_smithy_types::error::ErrorMetadata;
+
+    use super::*;
+
+    type Failed = SdkError<GetCallerIdentityError, Response>;
+
+    #[test]
+    fn an_answer_without_a_reason_is_not_told_itself() {
+        let status = 500.try_into().expect("because it is a status");
+        let answer = Response::new(status, SdkBody::from("<html>secret</html>"));
+        let error = GetCallerIdentityError::generic(ErrorMetadata::builder().build());
+        assert_eq!(message_of(&Failed::service_error(error, answer)), "the answer gives no reason");
+    }
+
+    #[test]
+    fn what_went_wrong_below_is_told() {
+        let error = Failed::dispatch_failure(ConnectorError::io("connection refused".into()));
+        assert!(message_of(&error).ends_with("connection refused"), "{}", message_of(&error));
+    }
 }
