@@ -20,6 +20,7 @@ impl Asked<'_> {
         self.capture_addresses().await?;
         self.capture_tenants().await?;
         self.capture_functions().await?;
+        self.capture_connection_functions().await?;
         self.capture_stores().await
     }
 
@@ -165,10 +166,13 @@ impl Asked<'_> {
             ask!(self.calls, "GetFieldLevelEncryptionProfile", request).await
         };
         let profiles = in_full(self.sink, path, profiles.await, "/Id", profile).await?;
-        let parts = [("Configs", configs), ("Profiles", profiles)];
-        let had = parts.into_iter().filter_map(|(name, items)| Some((name.to_owned(), Value::Array(items?))));
-        let document = Value::Object(had.collect());
-        self.sink.document(path, &document).await
+        let mut encryption = Document::new(self.sink, path);
+        for (name, items) in [("Configs", configs), ("Profiles", profiles)] {
+            if let Some(items) = items {
+                encryption.part(name, Ok(Value::Array(items))).await?;
+            }
+        }
+        encryption.send().await
     }
 
     async fn capture_deployment(&self) -> Result<(), Stopped> {
