@@ -101,8 +101,8 @@ pub(super) fn or_absent(answer: Result<Value, Refusal>, codes: &[&str]) -> Resul
     }
 }
 
-/// Makes a call with a builder of the SDK; the answer as JSON.
-macro_rules! ask {
+/// Makes a call with a builder of the SDK; the answer as it came.
+macro_rules! answer {
     ($calls:expr, $action:literal, $builder:expr) => {
         async {
             let request = $builder;
@@ -110,7 +110,18 @@ macro_rules! ask {
                 let recorder = $crate::source::aws::wire::Recorder::default();
                 (recorder.clone(), request.clone().customize().interceptor(recorder).send())
             };
-            $calls.ask($action, send).await
+            $calls.answer($action, send).await
+        }
+    };
+}
+pub(super) use answer;
+
+/// Makes a call with a builder of the SDK; the answer as JSON.
+macro_rules! ask {
+    ($calls:expr, $action:literal, $builder:expr) => {
+        async {
+            let answer = $crate::source::aws::call::answer!($calls, $action, $builder).await;
+            answer.and_then(|raw| $calls.convert($action, &raw))
         }
     };
 }
@@ -168,7 +179,7 @@ impl<T: Clone + PartialEq, N: Fn(&Value) -> Option<T>> Pages<T, N> {
 
 impl Calls<'_> {
     /// Makes a call with the SDK until it is answered or nothing helps.
-    pub(super) async fn ask<T, E, F>(&self, action: &str, send: impl Fn() -> (Recorder, F)) -> Result<Value, Refusal>
+    pub(super) async fn answer<T, E, F>(&self, action: &str, send: impl Fn() -> (Recorder, F)) -> Result<Raw, Refusal>
     where
         E: ProvideErrorMetadata + Error + 'static,
         F: Future<Output = Result<T, SdkError<E, Response>>>,
@@ -179,9 +190,7 @@ impl Calls<'_> {
                 let outcome = sent.await;
                 match (outcome, recorder.take()) {
                     // Also where the SDK's own structures could not take the answer: ours can.
-                    (Ok(_) | Err(SdkError::ResponseError(_)), Some(raw)) if (200..300).contains(&raw.status) => {
-                        self.convert(action, &raw)
-                    }
+                    (Ok(_) | Err(SdkError::ResponseError(_)), Some(raw)) if (200..300).contains(&raw.status) => Ok(raw),
                     (Ok(_), _) => Err(self.refusal(action, "NoAnswer", "the answer had no body".to_owned(), None)),
                     (Err(error), _) => Err(self.refusal_of(action, &error)),
                 }
@@ -218,6 +227,7 @@ impl Calls<'_> {
         }
     }
 
+    /// An answer as JSON.
     pub(super) fn convert(&self, action: &str, raw: &Raw) -> Result<Value, Refusal> {
         let wrong = |message: String| self.refusal(action, "UnreadableAnswer", message, Some(raw.status));
         let header = |name: &str| {
@@ -248,11 +258,24 @@ impl Calls<'_> {
             (None, Some(status)) => format!("HTTP{status}"),
             (None, None) => "Unreachable".to_owned(),
         };
-        let mut message = error.message().map(str::to_owned).unwrap_or_default();
-        if message.is_empty() {
-            message = aws_sdk_s3::error::DisplayErrorContext(error).to_string();
+        self.refusal(action, &code, message_of(error), status)
+    }
+}
+
+/// What the service says, or else what went wrong; never the answer itself, which may hold what nobody should read.
+fn message_of<E: ProvideErrorMetadata + Error + 'static>(error: &SdkError<E, Response>) -> String {
+    match (error.message(), error.raw_response()) {
+        (Some(message), _) if !message.is_empty() => message.to_owned(),
+        (_, Some(_)) => "the answer gives no reason".to_owned(),
+        _ => {
+            let mut reasons = vec![error.to_string()];
+            let mut source = error.source();
+            while let Some(below) = source {
+                reasons.push(below.to_string());
+                source = below.source();
+            }
+            reasons.join(": ")
         }
-        self.refusal(action, &code, message, status)
     }
 }
 
@@ -264,4 +287,30 @@ pub(super) fn token(member: &'static str) -> impl Fn(&Value) -> Option<String> {
 /// The text at a member, or none.
 pub(super) fn text<'v>(value: &'v Value, member: &str) -> &'v str {
     value.get(member).and_then(Value::as_str).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_sts::operation::get_caller_identity::GetCallerIdentityError;
+    use aws_smithy_runtime_api::client::result::ConnectorError;
+    use aws_smithy_types::body::SdkBody;
+    use aws_smithy_types::error::ErrorMetadata;
+
+    use super::*;
+
+    type Failed = SdkError<GetCallerIdentityError, Response>;
+
+    #[test]
+    fn an_answer_without_a_reason_is_not_told_itself() {
+        let status = 500.try_into().expect("because it is a status");
+        let answer = Response::new(status, SdkBody::from("<html>secret</html>"));
+        let error = GetCallerIdentityError::generic(ErrorMetadata::builder().build());
+        assert_eq!(message_of(&Failed::service_error(error, answer)), "the answer gives no reason");
+    }
+
+    #[test]
+    fn what_went_wrong_below_is_told() {
+        let error = Failed::dispatch_failure(ConnectorError::io("connection refused".into()));
+        assert!(message_of(&error).ends_with("connection refused"), "{}", message_of(&error));
+    }
 }

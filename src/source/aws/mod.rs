@@ -2,11 +2,14 @@
 //!
 //! The answer of a service is the record: kept as it came, unknown members too, as the JSON that the AWS CLI prints
 //! (`shape`). `call` makes calls in their turn (`pace`) and tells refusals apart; `account` knows names and regions.
+//! Services without a crate are called by `generic`, and most of them are tables (`tail`).
 
 use std::sync::Arc;
 
 use crate::source::aws::account::Connection;
 use crate::source::aws::apigateway::ApiGateway;
+use crate::source::aws::cloudfront::CloudFront;
+use crate::source::aws::iam::Iam;
 use crate::source::aws::lambda::Lambda;
 use crate::source::aws::route53::Route53;
 use crate::source::aws::tail::Tail;
@@ -16,10 +19,13 @@ use crate::source::estate::Source;
 pub mod account;
 mod apigateway;
 mod call;
+mod cloudfront;
 mod document;
 mod download;
 mod generic;
+mod iam;
 mod lambda;
+mod listing;
 mod pace;
 mod route53;
 mod shape;
@@ -31,9 +37,11 @@ mod wire;
 pub const SERVICES: &[&str] = &[
     "acm",
     "apigateway",
+    "cloudfront",
     "cloudwatch",
     "cognito-idp",
     "events",
+    "iam",
     "lambda",
     "logs",
     "route53",
@@ -50,6 +58,8 @@ pub const SERVICES: &[&str] = &[
 pub fn sources(account: &Arc<Connection>, services: &[&str]) -> Vec<Arc<dyn Source>> {
     let mut all: Vec<Arc<dyn Source>> = vec![
         Arc::new(ApiGateway::new(Arc::clone(account))),
+        Arc::new(CloudFront::new(Arc::clone(account))),
+        Arc::new(Iam::new(Arc::clone(account))),
         Arc::new(Lambda::new(Arc::clone(account))),
         Arc::new(Route53::new(Arc::clone(account))),
     ];
