@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use crate::source::aws::account::Connection;
+use crate::source::aws::dynamodb::{DynamoDb, TableSettings};
 use crate::source::aws::lambda::Lambda;
 use crate::source::aws::route53::Route53;
 use crate::source::estate::Source;
@@ -14,6 +15,7 @@ pub mod account;
 mod call;
 mod document;
 mod download;
+pub mod dynamodb;
 mod lambda;
 mod pace;
 mod route53;
@@ -22,11 +24,14 @@ mod verified;
 mod wire;
 
 /// Every service, in the order in which they are shown; a new one is a line here.
-pub const SERVICES: &[&str] = &["lambda", "route53"];
+pub const SERVICES: &[&str] = &["dynamodb", "lambda", "route53"];
 
 /// The sources of these services of an account.
 pub fn sources(account: &Arc<Connection>, services: &[&str]) -> Vec<Arc<dyn Source>> {
-    let all: [Arc<dyn Source>; 2] =
-        [Arc::new(Lambda::new(Arc::clone(account))), Arc::new(Route53::new(Arc::clone(account)))];
+    let all: [Arc<dyn Source>; 3] = [
+        Arc::new(DynamoDb::new(Arc::clone(account), TableSettings::default())),
+        Arc::new(Lambda::new(Arc::clone(account))),
+        Arc::new(Route53::new(Arc::clone(account))),
+    ];
     all.into_iter().filter(|source| services.contains(&source.name())).collect()
 }
