@@ -196,3 +196,133 @@ pub(super) fn key_members(key: &Value) -> impl Iterator<Item = (&String, &str, &
         Some((name, kind.as_str(), value.as_str()?))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::{Strategy, any, prop, prop_assert_eq, proptest};
+    use serde_json::json;
+
+    use super::*;
+
+    fn sortable(value: &Value) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        push_sortable(value, &mut bytes);
+        bytes
+    }
+
+    /// A number in many digits before and after the point, without exponent; compared digit by digit.
+    fn written_out(text: &str) -> (bool, String) {
+        const PLACES: usize = 200;
+        let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+        let is_negative = mantissa.starts_with('-');
+        let mantissa = mantissa.trim_start_matches('-');
+        let (whole, part) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+        let exponent: isize = exponent.parse().expect("because the test writes it");
+        let mut places = vec![b'0'; 2 * PLACES];
+        let first = PLACES.checked_add_signed(-exponent).expect("because there are places enough") - whole.len();
+        for (at, digit) in whole.bytes().chain(part.bytes()).enumerate() {
+            places[first + at] = digit;
+        }
+        let places = String::from_utf8(places).expect("because they are digits");
+        (is_negative && places.bytes().any(|digit| digit != b'0'), places)
+    }
+
+    fn slowly(one: &str, other: &str) -> Ordering {
+        match (written_out(one), written_out(other)) {
+            ((false, one), (false, other)) => one.cmp(&other),
+            ((true, one), (true, other)) => other.cmp(&one),
+            ((one, _), (other, _)) => other.cmp(&one),
+        }
+    }
+
+    fn number() -> impl Strategy<Value = String> {
+        mantissa().prop_flat_map(|mantissa| {
+            prop::option::of(-130..=126_i32).prop_map(move |exponent| match exponent {
+                None => mantissa.clone(),
+                Some(exponent) if exponent % 2 == 0 => format!("{mantissa}E{exponent:+}"),
+                Some(exponent) => format!("{mantissa}e{exponent}"),
+            })
+        })
+    }
+
+    /// Few different digits, so that numbers are often equal or nearly so.
+    fn mantissa() -> impl Strategy<Value = String> {
+        "-?(0{0,3}[0-2]{1,3}(\\.[0-2]{0,3})?|[0-9]{1,19}(\\.[0-9]{1,19})?|0\\.0{0,20}[1-9]{1,18})"
+    }
+
+    proptest! {
+        #[test]
+        fn numbers_are_in_the_order_of_their_exact_values(one in number(), other in number()) {
+            let (first, second) = (sortable(&json!({"N": one})), sortable(&json!({"N": other})));
+            prop_assert_eq!(first.cmp(&second), slowly(&one, &other));
+        }
+
+        #[test]
+        fn keys_are_in_the_order_of_their_parts(
+            one in (prop::collection::vec(0..3_u8, 0..4), -3..3_i32),
+            other in (prop::collection::vec(0..3_u8, 0..4), -3..3_i32),
+        ) {
+            let key = PrimaryKey(vec!["p".to_owned(), "s".to_owned()]);
+            let binary = |(bytes, number): &(Vec<u8>, i32)| {
+                key.line(json!({"p": {"B": base64::encode(bytes)}, "s": {"N": number.to_string()}}))
+            };
+            prop_assert_eq!(binary(&one).cmp(&binary(&other)), one.cmp(&other));
+            let text = |(bytes, number): &(Vec<u8>, i32)| {
+                let text = String::from_utf8(bytes.clone()).expect("because small bytes are text");
+                key.line(json!({"p": {"S": text}, "s": {"N": number.to_string()}}))
+            };
+            prop_assert_eq!(text(&one).cmp(&text(&other)), one.cmp(&other));
+        }
+
+        #[test]
+        fn text_is_in_the_order_of_its_bytes(one in any::<String>(), other in any::<String>()) {
+            let (first, second) = (sortable(&json!({"S": one})), sortable(&json!({"S": other})));
+            prop_assert_eq!(first.cmp(&second), one.as_bytes().cmp(other.as_bytes()));
+        }
+    }
+
+    #[test]
+    fn what_floating_point_cannot_tell_apart_is_told_apart() {
+        let numbers = [
+            "-1e+125",
+            "-199.99000000000000000000000000000000002",
+            "-199.99000000000000000000000000000000001",
+            "-1E-130",
+            "0",
+            "1E-130",
+            "199.99000000000000000000000000000000001",
+            "199.99000000000000000000000000000000002",
+            "99999999999999999999999999999999999998",
+            "99999999999999999999999999999999999999",
+        ];
+        let keys: Vec<Vec<u8>> = numbers.iter().map(|number| sortable(&json!({"N": number}))).collect();
+        assert!(keys.is_sorted_by(|one, other| one < other));
+        assert_eq!(sortable(&json!({"N": "-0.00"})), sortable(&json!({"N": "0e7"})));
+    }
+
+    #[test]
+    fn no_text_makes_a_number_of_itself() {
+        for text in
+            ["", "-", ".", "1e", "e5", "1e99999999999999999999", "NaN", "0x10", "1.2.3", "1e9223372036854775807"]
+        {
+            assert!(Decimal::parse(text).is_none(), "{text}");
+            let (number, none) = (sortable(&json!({"N": "9e125"})), sortable(&json!({"N": text})));
+            assert!(number < none, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_line_has_its_attributes_and_sets_in_order_and_its_lists_as_they_came() {
+        let item = json!({
+            "z": {"NS": ["10", "9.5", "-1", "1e1"]},
+            "SS": {"M": {"y": {"SS": ["é", "z", "Z"]}, "BS": {"L": [{"N": "2"}, {"N": "1.0"}, {"SS": ["b", "a"]}]}}},
+            "b": {"BS": ["/w==", "AAE="]},
+            "a": {"NULL": true},
+        });
+        let key = PrimaryKey(Vec::new());
+        let expected = "{\"SS\":{\"M\":{\"BS\":{\"L\":[{\"N\":\"2\"},{\"N\":\"1.0\"},{\"SS\":[\"a\",\"b\"]}]},\
+             \"y\":{\"SS\":[\"Z\",\"z\",\"é\"]}}},\"a\":{\"NULL\":true},\"b\":{\"BS\":[\"AAE=\",\"/w==\"]},\
+             \"z\":{\"NS\":[\"-1\",\"9.5\",\"10\",\"1e1\"]}}\n";
+        assert_eq!(String::from_utf8_lossy(key.line(item).text()), expected);
+    }
+}

@@ -297,3 +297,109 @@ fn nameless(folder: &Path) -> io::Result<File> {
     fs::remove_file(&path)?;
     Ok(file)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::{Just, Strategy, any, prop, prop_assert_eq, proptest};
+
+    use super::*;
+
+    fn line(text: &str) -> Line {
+        Line::new(format!("key of {text}\0{text}\n").as_bytes(), text.len() + 8)
+    }
+
+    fn folder() -> tempfile::TempDir {
+        tempfile::tempdir().expect("because the system has room for a folder")
+    }
+
+    fn all_of(mut sorted: Sorted) -> Vec<u8> {
+        let mut all = Vec::new();
+        while let Some(part) = sorted.part().expect("because the runs are whole") {
+            all.extend_from_slice(&part);
+        }
+        assert_eq!(all.len() as u64, sorted.size());
+        all
+    }
+
+    fn sorter_of(texts: &[String], budget: Budget, folder: &Path) -> Sorter {
+        let mut sorter = Sorter::new(budget, folder.to_owned());
+        for text in texts {
+            sorter.push(line(text)).expect("because there is room");
+        }
+        sorter
+    }
+
+    fn files_in(folder: &Path) -> usize {
+        fs::read_dir(folder).expect("because the folder is there").count()
+    }
+
+    proptest! {
+        #[test]
+        fn any_order_and_any_budget_give_the_same_bytes(
+            (texts, shuffled) in prop::collection::vec("[a-c]{0,6}", 0..600)
+                .prop_flat_map(|texts| (Just(texts.clone()), Just(texts).prop_shuffle())),
+            (bytes, step) in (0..4000_usize, 1..4000_usize),
+            is_least in any::<bool>(),
+        ) {
+            let folder = folder();
+            let budget = if is_least { Budget::new(0, 1) } else { Budget::new(bytes, step) };
+            let whole = all_of(sorter_of(&texts, Budget::new(1 << 20, 1 << 20), folder.path()).finish()?);
+            let mut expected: Vec<String> = texts.iter().map(|text| format!("{text}\n")).collect();
+            expected.sort();
+            prop_assert_eq!(&whole, &expected.concat().into_bytes());
+            prop_assert_eq!(whole, all_of(sorter_of(&shuffled, budget.clone(), folder.path()).finish()?));
+            prop_assert_eq!(files_in(folder.path()), 0);
+            prop_assert_eq!(budget.steps.available_permits(), if is_least { 0 } else { bytes / step });
+        }
+    }
+
+    #[test]
+    fn what_is_on_disk_has_no_name_and_is_not_to_be_read() {
+        let folder = folder();
+        let texts: Vec<String> = (0..40).map(|number| format!("secret {number}")).collect();
+        let sorter = sorter_of(&texts, Budget::new(0, 1), folder.path());
+        assert_eq!(files_in(folder.path()), 0);
+        assert_eq!(sorter.levels.iter().map(Vec::len).collect::<Vec<usize>>(), [8, 2]);
+        let mut keys = Vec::new();
+        for mut run in sorter.levels.into_iter().flatten() {
+            let mut bytes = Vec::new();
+            run.file.rewind().expect("because it is a file");
+            run.file.read_to_end(&mut bytes).expect("because it is ours");
+            assert!(bytes.len() > 20 && memchr::memmem::find(&bytes, b"secret").is_none());
+            keys.push(bytes[4..20].to_vec());
+        }
+        keys.sort();
+        keys.dedup();
+        assert_eq!(keys.len(), 10, "each run has a key of its own");
+    }
+
+    #[test]
+    fn a_run_that_was_changed_on_disk_is_an_error() {
+        let folder = folder();
+        let texts: Vec<String> = (0..3).map(|number| number.to_string()).collect();
+        for at in [4, 9] {
+            let sorter = sorter_of(&texts, Budget::new(0, 1), folder.path());
+            let mut file = &sorter.levels[0][1].file;
+            file.seek(io::SeekFrom::Start(at)).expect("because it is a file");
+            file.write_all(&[0x55]).expect("because it is ours");
+            file.seek(io::SeekFrom::Start(at)).expect("because it is a file");
+            assert!(sorter.finish().is_err());
+        }
+    }
+
+    #[test]
+    fn a_large_line_and_many_frames_come_back_whole() {
+        let folder = folder();
+        let texts: Vec<String> = (0..9).rev().map(|n: u8| char::from(b'a' + n).to_string().repeat(50_000)).collect();
+        let sorted = sorter_of(&texts, Budget::new(0, 120_000), folder.path()).finish().expect("because there is room");
+        let expected: Vec<String> = texts.iter().rev().map(|text| format!("{text}\n")).collect();
+        assert!(all_of(sorted) == expected.concat().as_bytes());
+    }
+
+    #[test]
+    fn without_a_folder_for_runs_it_is_an_error() {
+        let folder = folder();
+        let mut sorter = Sorter::new(Budget::new(0, 1), folder.path().join("none"));
+        assert!(sorter.push(line("a")).is_err());
+    }
+}
