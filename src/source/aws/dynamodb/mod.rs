@@ -20,12 +20,14 @@ use crate::source::aws::call::{Calls, Refusal, ask, list, or_absent, text, token
 use crate::source::aws::document::{Document, sorted};
 use crate::source::aws::dynamodb::capacity::Capacity;
 use crate::source::aws::dynamodb::items::{Lines, Scan};
+use crate::source::aws::dynamodb::pages::Table;
 use crate::source::aws::dynamodb::sorted::{Budget, Sorter};
 use crate::source::estate::{Body, Discovery, EntrySink, Source, Stopped, resource};
 
 mod capacity;
 mod items;
 mod order;
+mod pages;
 mod sorted;
 
 const NAME: &str = "dynamodb";
@@ -157,7 +159,12 @@ impl DynamoDb {
             Items::None => return sink.attribute("items", "none".to_owned()).await,
         };
         let capacity = Capacity::of(table, self.settings.read_share);
-        let scan = Scan::new(&self.connection, region, table, capacity, sample, &self.pages_at_once);
+        let pages = Table {
+            connection: Arc::clone(&self.connection),
+            region: region.to_owned(),
+            name: text(table, "TableName").to_owned(),
+        };
+        let scan = Scan::new(Box::new(pages), table, capacity, sample, &self.pages_at_once);
         let sorter = Sorter::new(self.budget.clone(), self.settings.folder.clone());
         sink.attribute("scan-began", Timestamp::now().to_string()).await?;
         let scanned = scan.run(sorter).await;

@@ -6,7 +6,7 @@
 use std::cmp::Ordering;
 
 use aws_smithy_types::base64;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// What leads a text, a binary, a number and what is none of them.
 const TEXT: u8 = 1;
@@ -186,15 +186,6 @@ impl Decimal {
         digits.truncate(digits.len() - trailing);
         Some(Self { is_negative, exponent, digits })
     }
-}
-
-/// The value of a key as the service's own member, where it is one.
-pub(super) fn key_members(key: &Value) -> impl Iterator<Item = (&String, &str, &str)> {
-    let members = key.as_object().map(Map::iter).into_iter().flatten();
-    members.filter_map(|(name, typed)| {
-        let (kind, value) = typed.as_object()?.iter().next()?;
-        Some((name, kind.as_str(), value.as_str()?))
-    })
 }
 
 #[cfg(test)]
