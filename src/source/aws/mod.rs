@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::source::aws::account::Connection;
 use crate::source::aws::apigateway::ApiGateway;
 use crate::source::aws::cloudfront::CloudFront;
+use crate::source::aws::dynamodb::{DynamoDb, TableSettings};
 use crate::source::aws::iam::Iam;
 use crate::source::aws::lambda::Lambda;
 use crate::source::aws::route53::Route53;
@@ -22,6 +23,7 @@ mod call;
 mod cloudfront;
 mod document;
 mod download;
+pub mod dynamodb;
 mod generic;
 mod iam;
 mod lambda;
@@ -40,6 +42,7 @@ pub const SERVICES: &[&str] = &[
     "cloudfront",
     "cloudwatch",
     "cognito-idp",
+    "dynamodb",
     "events",
     "iam",
     "lambda",
@@ -59,6 +62,7 @@ pub fn sources(account: &Arc<Connection>, services: &[&str]) -> Vec<Arc<dyn Sour
     let mut all: Vec<Arc<dyn Source>> = vec![
         Arc::new(ApiGateway::new(Arc::clone(account))),
         Arc::new(CloudFront::new(Arc::clone(account))),
+        Arc::new(DynamoDb::new(Arc::clone(account), TableSettings::default())),
         Arc::new(Iam::new(Arc::clone(account))),
         Arc::new(Lambda::new(Arc::clone(account))),
         Arc::new(Route53::new(Arc::clone(account))),

@@ -39,6 +39,10 @@ const CLASSES: &[Class] = &[
     ),
     class("s3", &[], 15.0, 30.0),
     class("dynamodb", &["Scan"], 1000.0, 100.0),
+    class("dynamodb", &["ListBackups"], 5.0, 5.0),
+    class("dynamodb", &["ListTagsOfResource"], 10.0, 10.0),
+    class("dynamodb", &["DescribeContinuousBackups"], 10.0, 10.0),
+    class("dynamodb", &[], 100.0, 100.0),
 ];
 
 /// Services that nothing is known of.
