@@ -32,7 +32,9 @@ impl AwsArgs {
         }
         if let Some(unknown) = self.only.iter().find(|name| !SERVICES.contains(&name.as_str())) {
             let known = SERVICES.join(", ");
-            return Err(Failure::usage(format!("no service is called {unknown}")).with_hint(format!("there are {known}")));
+            return Err(
+                Failure::usage(format!("no service is called {unknown}")).with_hint(format!("there are {known}"))
+            );
         }
         let only: Vec<&str> = self.only.iter().map(String::as_str).collect();
         let settings = AccountSettings {

@@ -147,11 +147,7 @@ pub fn run(arguments: &Args, context: &Context) -> Result<ExitStatus, Failure> {
 }
 
 /// The status, and what the snapshot holds.
-fn capture(
-    arguments: &Args,
-    sources: &[Arc<dyn Source>],
-    context: &Context,
-) -> Result<(ExitStatus, Totals), Failure> {
+fn capture(arguments: &Args, sources: &[Arc<dyn Source>], context: &Context) -> Result<(ExitStatus, Totals), Failure> {
     let excludes = excludes(context)?;
     let label = label(arguments, context);
     let stream = match (arguments.stdin, arguments.stdin_name.to_str()) {

@@ -199,7 +199,11 @@ fn capture(
         true => resolve_roots(&request.roots, progress)?,
         false => Default::default(),
     };
-    let series = request.label.series.clone().unwrap_or_else(|| derived_series(&request.label.host, &resources, &request.sources));
+    let series = request
+        .label
+        .series
+        .clone()
+        .unwrap_or_else(|| derived_series(&request.label.host, &resources, &request.sources));
     let mark = session_mark(&request.label.host, request.label.time);
     let (session, snapshots) = Session::begin_with_snapshots(Arc::clone(repository), &mark, request.mode)?;
     for damaged in session.damaged() {

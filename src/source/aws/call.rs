@@ -9,9 +9,10 @@ use aws_smithy_runtime_api::http::Response;
 use serde_json::Value;
 
 use crate::source::aws::account::Account;
+use crate::source::aws::permission::permission_of;
 use crate::source::aws::shape::{self, Converted};
 use crate::source::aws::wire::{Raw, Recorder};
-use crate::source::estate::Problem;
+use crate::source::estate::{Problem, Stopped};
 
 /// How often a call is made where the service is busy or does not answer.
 const TRIES_MAX: u32 = 6;
@@ -82,7 +83,7 @@ impl Refusal {
 
     /// As what a snapshot says of it.
     pub(super) fn into_problem(self) -> Problem {
-        let hint = if self.is_denied() { format!("allow {}", self.action) } else { String::new() };
+        let hint = if self.is_denied() { format!("allow {}", permission_of(&self.action)) } else { String::new() };
         Problem { action: self.action, code: self.code, reason: self.message, hint }
     }
 }
@@ -90,6 +91,12 @@ impl Refusal {
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         refusal.into_problem()
+    }
+}
+
+impl From<Refusal> for Stopped {
+    fn from(refusal: Refusal) -> Self {
+        Self::Problem(refusal.into_problem())
     }
 }
 
@@ -173,22 +180,52 @@ impl Calls<'_> {
         E: ProvideErrorMetadata + Error + 'static,
         F: Future<Output = Result<T, SdkError<E, Response>>>,
     {
+        self.until_answered(action, || {
+            let (recorder, sent) = send();
+            async move {
+                let outcome = sent.await;
+                match (outcome, recorder.take()) {
+                    // Also where the SDK's own structures could not take the answer: ours can.
+                    (Ok(_) | Err(SdkError::ResponseError(_)), Some(raw)) if (200..300).contains(&raw.status) => {
+                        self.convert(action, &raw)
+                    }
+                    (Ok(_), _) => Err(self.refusal(action, "NoAnswer", "the answer had no body".to_owned(), None)),
+                    (Err(error), _) => Err(self.refusal_of(action, &error)),
+                }
+            }
+        })
+        .await
+    }
+
+    /// Makes a call whose answer is wanted as the SDK has it: a body that streams, a page of a very long list.
+    pub(super) async fn typed<T, E, F>(&self, action: &str, send: impl Fn() -> F) -> Result<T, Refusal>
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+        F: Future<Output = Result<T, SdkError<E, Response>>>,
+    {
+        self.until_answered(action, || {
+            let sent = send();
+            async move { sent.await.map_err(|error| self.refusal_of(action, &error)) }
+        })
+        .await
+    }
+
+    /// Tries in turn until one is answered or nothing helps.
+    async fn until_answered<T, F>(&self, action: &str, attempt: impl Fn() -> F) -> Result<T, Refusal>
+    where
+        F: Future<Output = Result<T, Refusal>>,
+    {
         let mut pause = PAUSE;
         let mut tries = TRIES_MAX;
         loop {
             self.account.pace.wait(self.region, self.service, action).await;
-            let (recorder, sent) = send();
             tries -= 1;
-            let outcome = sent.await;
-            let raw = recorder.take();
-            let refusal = match (outcome, raw) {
-                // Also where the SDK's own structures could not take the answer: ours can.
-                (Ok(_) | Err(SdkError::ResponseError(_)), Some(raw)) if (200..300).contains(&raw.status) => {
+            let refusal = match attempt().await {
+                Ok(answer) => {
                     self.account.pace.go_on(self.region, self.service, action);
-                    return self.convert(action, &raw);
+                    return Ok(answer);
                 }
-                (Ok(_), _) => self.refusal(action, "NoAnswer", "the answer had no body".to_owned(), None),
-                (Err(error), _) => self.refusal_of(action, &error),
+                Err(refusal) => refusal,
             };
             if refusal.is_busy() {
                 self.account.pace.slow_down(self.region, self.service, action);
@@ -216,7 +253,7 @@ impl Calls<'_> {
         Ok(value)
     }
 
-    fn refusal(&self, action: &str, code: &str, message: String, status: Option<u16>) -> Refusal {
+    pub(super) fn refusal(&self, action: &str, code: &str, message: String, status: Option<u16>) -> Refusal {
         Refusal { action: format!("{}:{action}", self.service), code: code.to_owned(), message, status }
     }
 

@@ -16,17 +16,19 @@ mod document;
 mod download;
 mod lambda;
 mod pace;
+mod permission;
 mod route53;
+pub mod s3;
 mod shape;
 mod verified;
 mod wire;
 
 /// Every service, in the order in which they are shown; a new one is a line here.
-pub const SERVICES: &[&str] = &["lambda", "route53"];
+pub const SERVICES: &[&str] = &["lambda", "route53", "s3"];
 
 /// The sources of these services of an account.
 pub fn sources(account: &Arc<Connection>, services: &[&str]) -> Vec<Arc<dyn Source>> {
     let all: [Arc<dyn Source>; 2] =
         [Arc::new(Lambda::new(Arc::clone(account))), Arc::new(Route53::new(Arc::clone(account)))];
-    all.into_iter().filter(|source| services.contains(&source.name())).collect()
+    all.into_iter().chain(s3::sources(account)).filter(|source| services.contains(&source.name())).collect()
 }
