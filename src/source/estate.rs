@@ -112,6 +112,10 @@ pub trait Remote: Send {
     fn size(&self) -> Option<u64>;
     /// Opens it; what is known better of the entry's metadata now.
     async fn open(&mut self) -> Result<Option<Metadata>, Problem>;
+    /// What could not be had beside its bytes (tags, an access list), once it is open. Then it is fetched again next time.
+    fn missing(&mut self) -> Vec<Problem> {
+        Vec::new()
+    }
     /// The next bytes; `None` at the end, which is only said where all of them came.
     async fn next(&mut self) -> Result<Option<Bytes>, Problem>;
 }

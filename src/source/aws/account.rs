@@ -13,6 +13,7 @@ use tokio::sync::OnceCell;
 
 use crate::source::aws::call::{Calls, Refusal, ask, text};
 use crate::source::aws::pace::Pace;
+use crate::source::aws::s3::S3Scope;
 use crate::source::estate::Problem;
 
 /// Where nothing names a region.
@@ -31,6 +32,8 @@ pub struct AccountSettings {
     pub endpoint: Option<String>,
     /// Part of what AWS allows that is taken, of 1.
     pub share: Option<f64>,
+    /// What of buckets is wanted.
+    pub s3: S3Scope,
 }
 
 /// An account that is asked who it is when the first source wants to know, once.
@@ -50,6 +53,10 @@ impl Connection {
     pub(super) async fn account(&self) -> Result<&Account, Problem> {
         let account = self.account.get_or_init(|| Account::connect(&self.settings)).await;
         account.as_ref().map_err(Clone::clone)
+    }
+
+    pub(super) fn settings(&self) -> &AccountSettings {
+        &self.settings
     }
 
     /// Members of answers that no shape knows; they are kept all the same.
@@ -128,6 +135,11 @@ impl Account {
             .get(region)
             .or_else(|| self.configs.values().next())
             .expect("because there is one for the home region")
+    }
+
+    /// The settings of the SDK for any region, also one that is not looked at: buckets are where they are.
+    pub(super) fn config_in(&self, region: &str) -> SdkConfig {
+        self.config(region).to_builder().region(Region::new(region.to_owned())).build()
     }
 
     /// A region that names need not say.

@@ -9,9 +9,10 @@ use aws_smithy_runtime_api::http::Response;
 use serde_json::Value;
 
 use crate::source::aws::account::Account;
+use crate::source::aws::permission::permission_of;
 use crate::source::aws::shape::{self, Converted};
 use crate::source::aws::wire::{Raw, Recorder};
-use crate::source::estate::Problem;
+use crate::source::estate::{Problem, Stopped};
 
 /// How often a call is made where the service is busy or does not answer.
 const TRIES_MAX: u32 = 6;
@@ -82,7 +83,7 @@ impl Refusal {
 
     /// As what a snapshot says of it.
     pub(super) fn into_problem(self) -> Problem {
-        let hint = if self.is_denied() { format!("allow {}", self.action) } else { String::new() };
+        let hint = if self.is_denied() { format!("allow {}", permission_of(&self.action)) } else { String::new() };
         Problem { action: self.action, code: self.code, reason: self.message, hint }
     }
 }
@@ -90,6 +91,12 @@ impl Refusal {
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         refusal.into_problem()
+    }
+}
+
+impl From<Refusal> for Stopped {
+    fn from(refusal: Refusal) -> Self {
+        Self::Problem(refusal.into_problem())
     }
 }
 
@@ -195,6 +202,19 @@ impl Calls<'_> {
                     (Err(error), _) => Err(self.refusal_of(action, &error)),
                 }
             }
+        })
+        .await
+    }
+
+    /// Makes a call whose answer is wanted as the SDK has it: a body that streams, a page of a very long list.
+    pub(super) async fn typed<T, E, F>(&self, action: &str, send: impl Fn() -> F) -> Result<T, Refusal>
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+        F: Future<Output = Result<T, SdkError<E, Response>>>,
+    {
+        self.persist(action, || {
+            let sent = send();
+            async move { sent.await.map_err(|error| self.refusal_of(action, &error)) }
         })
         .await
     }

@@ -29,7 +29,9 @@ mod iam;
 mod lambda;
 mod listing;
 mod pace;
+mod permission;
 mod route53;
+pub mod s3;
 mod shape;
 mod tail;
 mod verified;
@@ -48,6 +50,7 @@ pub const SERVICES: &[&str] = &[
     "lambda",
     "logs",
     "route53",
+    "s3",
     "scheduler",
     "secretsmanager",
     "ses",
@@ -67,6 +70,7 @@ pub fn sources(account: &Arc<Connection>, services: &[&str]) -> Vec<Arc<dyn Sour
         Arc::new(Lambda::new(Arc::clone(account))),
         Arc::new(Route53::new(Arc::clone(account))),
     ];
+    all.extend(s3::sources(account));
     all.extend(TABLES.iter().map(|table| Arc::new(Tail::new(Arc::clone(account), table)) as Arc<dyn Source>));
     all.into_iter().filter(|source| services.contains(&source.name())).collect()
 }

@@ -33,7 +33,7 @@ const CLASSES: &[Class] = &[
     class("ses", &[], 1.0, 1.0),
     class(
         "s3",
-        &["GetObject", "ListObjectsV2", "ListObjectVersions", "GetObjectTagging", "GetObjectAcl"],
+        &["GetObject", "HeadObject", "ListObjectsV2", "ListObjectVersions", "GetObjectTagging", "GetObjectAcl"],
         3000.0,
         500.0,
     ),

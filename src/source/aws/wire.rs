@@ -3,7 +3,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_smithy_runtime_api::box_error::BoxError;
-use aws_smithy_runtime_api::client::interceptors::context::AfterDeserializationInterceptorContextRef;
+use aws_smithy_runtime_api::client::interceptors::context::{
+    AfterDeserializationInterceptorContextRef, BeforeDeserializationInterceptorContextRef,
+};
 use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
 use aws_smithy_runtime_api::client::orchestrator::Metadata;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
@@ -52,6 +54,36 @@ impl Intercept for Recorder {
             body: body.to_vec(),
         };
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(raw);
+        Ok(())
+    }
+}
+
+/// Keeps the headers of the last answer of one call, refused or not; for answers whose bodies are streams.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Headers(Arc<Mutex<Vec<(String, String)>>>);
+
+impl Headers {
+    /// The headers, where anything was answered; their names in small letters.
+    pub(super) fn take(&self) -> Vec<(String, String)> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[dyn_dispatch_hint]
+impl Intercept for Headers {
+    fn name(&self) -> &'static str {
+        "headers"
+    }
+
+    fn read_before_deserialization(
+        &self,
+        context: &BeforeDeserializationInterceptorContextRef<'_>,
+        _components: &RuntimeComponents,
+        _settings: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let headers = context.response().headers().iter();
+        let headers = headers.map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned())).collect();
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = headers;
         Ok(())
     }
 }

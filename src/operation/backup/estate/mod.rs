@@ -20,6 +20,7 @@ use crate::progress::{Event, Progress};
 use crate::resource::{Resource, ResourceRecord, Summary};
 use crate::source::estate::{Discovery, EntrySink, Problem, Sent, Source, Stopped};
 
+mod fetch;
 mod store;
 
 /// Threads that store; as many resources may be large at once, less one that is left for the small ones.
@@ -96,8 +97,10 @@ pub(super) fn capture_estate(
         sources.iter().map(|source| (source.name(), Agent::new(source.name(), context.progress))).collect();
     let (sender, receiver) = mpsc::channel(STORERS);
     let (listed, mut listings) = mpsc::unbounded_channel();
+    for agent in agents.keys() {
+        context.progress.report(Event::Started { agent: (*agent).to_owned() });
+    }
     for source in sources {
-        context.progress.report(Event::Started { agent: source.name().to_owned() });
         drop(runtime.spawn(ask(Arc::clone(source), sender.clone(), listed.clone())));
     }
     drop((sender, listed));

@@ -8,8 +8,9 @@ use bytes::Bytes;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
-use crate::entry::{Content, Entry, EntryPath, Metadata};
+use crate::entry::{Content, Entry, EntryPath};
 use crate::operation::backup::assemble::Counts;
+use crate::operation::backup::estate::fetch::{Part, fetch};
 use crate::operation::backup::estate::{Agent, Captured, Work};
 use crate::operation::backup::{BackupError, Context, Rereading, stream, tree_parameters};
 use crate::operation::pages::PageWriter;
@@ -56,14 +57,6 @@ enum Coming {
     Here(Bytes),
     Fetched(mpsc::Receiver<Part>),
     Later(Box<dyn Remote>),
-}
-
-/// What a fetch sends.
-enum Part {
-    Opened(Option<Metadata>),
-    Bytes(Bytes),
-    End,
-    Problem(Problem),
 }
 
 /// The map of one resource while it is built.
@@ -297,11 +290,11 @@ impl Filler<'_, '_, '_> {
                 };
                 Ok(self.cut(&entry, &mut read)?)
             }
-            Coming::Fetched(parts) => self.receive(&mut entry, parts)?,
+            Coming::Fetched(parts) => self.receive(&mut entry, parts, map)?,
             Coming::Later(remote) => {
                 let (sender, parts) = mpsc::channel(PARTS_WAITING);
                 drop(self.runtime.spawn(fetch(remote, sender)));
-                self.receive(&mut entry, parts)?
+                self.receive(&mut entry, parts, map)?
             }
         };
         match stored {
@@ -325,10 +318,15 @@ impl Filler<'_, '_, '_> {
         &mut self,
         entry: &mut Entry,
         mut parts: mpsc::Receiver<Part>,
+        map: &mut Map<'_, '_>,
     ) -> Result<Result<(Content, u64), Problem>, BackupError> {
         let early = || Problem { reason: "the answer ended early".to_owned(), ..Problem::default() };
         match parts.blocking_recv() {
-            Some(Part::Opened(metadata)) => entry.metadata = metadata.unwrap_or_else(|| entry.metadata.clone()),
+            Some(Part::Opened(metadata, missing)) => {
+                entry.metadata = metadata.unwrap_or_else(|| entry.metadata.clone());
+                entry.token = entry.token.take().filter(|_| missing.is_empty());
+                missing.into_iter().for_each(|problem| map.take_gap(problem.at(entry.path.as_bytes()), self.context));
+            }
             Some(Part::Problem(problem)) => return Ok(Err(problem)),
             Some(Part::Bytes(_) | Part::End) | None => return Ok(Err(early())),
         }
@@ -344,7 +342,7 @@ impl Filler<'_, '_, '_> {
                     failure = Some(problem);
                     0
                 }
-                Some(Part::Opened(_)) | None => {
+                Some(Part::Opened(..)) | None => {
                     failure = Some(early());
                     0
                 }
@@ -357,38 +355,6 @@ impl Filler<'_, '_, '_> {
     fn cut(&mut self, entry: &Entry, read: &mut stream::Read<'_>) -> Result<(Content, u64), BackupError> {
         let (context, name) = (self.context, entry.path.as_bytes());
         stream::store(name, read, &context.chunker, (&mut *self.data, &mut *self.lists), context.progress)
-    }
-}
-
-async fn fetch(mut remote: Box<dyn Remote>, parts: mpsc::Sender<Part>) {
-    let mut part = match remote.open().await {
-        Ok(metadata) => Part::Opened(metadata),
-        Err(problem) => Part::Problem(problem),
-    };
-    loop {
-        let is_last = matches!(part, Part::End | Part::Problem(_));
-        if parts.send(part).await.is_err() || is_last {
-            return;
-        }
-        part = match remote.next().await {
-            // An empty part would be taken for the end.
-            Ok(Some(bytes)) if bytes.is_empty() => continue_with(&mut remote).await,
-            Ok(Some(bytes)) => Part::Bytes(bytes),
-            Ok(None) => Part::End,
-            Err(problem) => Part::Problem(problem),
-        };
-    }
-}
-
-/// The next part that is not empty.
-async fn continue_with(remote: &mut Box<dyn Remote>) -> Part {
-    loop {
-        match remote.next().await {
-            Ok(Some(bytes)) if bytes.is_empty() => {}
-            Ok(Some(bytes)) => return Part::Bytes(bytes),
-            Ok(None) => return Part::End,
-            Err(problem) => return Part::Problem(problem),
-        }
     }
 }
 

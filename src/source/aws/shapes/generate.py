@@ -32,7 +32,7 @@ OPERATIONS = {
     "s3": """ListBuckets GetBucketLocation GetBucketVersioning GetBucketAcl GetBucketOwnershipControls GetPublicAccessBlock
         GetBucketTagging GetBucketEncryption GetBucketLifecycleConfiguration GetBucketCors GetBucketWebsite
         GetBucketLogging GetBucketNotificationConfiguration GetBucketReplication GetBucketAccelerateConfiguration
-        GetBucketRequestPayment GetObjectLockConfiguration ListBucketInventoryConfigurations
+        GetBucketRequestPayment GetBucketMetadataConfiguration GetObjectLockConfiguration ListBucketInventoryConfigurations
         ListBucketAnalyticsConfigurations ListBucketMetricsConfigurations ListBucketIntelligentTieringConfigurations
         GetObjectTagging GetObjectAcl""",
     "cloudwatch": "DescribeAlarms",

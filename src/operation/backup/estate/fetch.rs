@@ -1,0 +1,49 @@
+//! Fetching one thing: what a source opens becomes parts that a thread which stores takes when their turn comes.
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+
+use crate::entry::Metadata;
+use crate::source::estate::{Problem, Remote};
+
+/// What a fetch sends.
+pub(super) enum Part {
+    /// Its metadata where that is known better now, and what could not be had beside the bytes.
+    Opened(Option<Metadata>, Vec<Problem>),
+    Bytes(Bytes),
+    End,
+    Problem(Problem),
+}
+
+/// Sends what is fetched, until its end or until nobody takes it.
+pub(super) async fn fetch(mut remote: Box<dyn Remote>, parts: mpsc::Sender<Part>) {
+    let mut part = match remote.open().await {
+        Ok(metadata) => Part::Opened(metadata, remote.missing()),
+        Err(problem) => Part::Problem(problem),
+    };
+    loop {
+        let is_last = matches!(part, Part::End | Part::Problem(_));
+        if parts.send(part).await.is_err() || is_last {
+            return;
+        }
+        part = match remote.next().await {
+            // An empty part would be taken for the end.
+            Ok(Some(bytes)) if bytes.is_empty() => continue_with(&mut remote).await,
+            Ok(Some(bytes)) => Part::Bytes(bytes),
+            Ok(None) => Part::End,
+            Err(problem) => Part::Problem(problem),
+        };
+    }
+}
+
+/// The next part that is not empty.
+async fn continue_with(remote: &mut Box<dyn Remote>) -> Part {
+    loop {
+        match remote.next().await {
+            Ok(Some(bytes)) if bytes.is_empty() => {}
+            Ok(Some(bytes)) => return Part::Bytes(bytes),
+            Ok(None) => return Part::End,
+            Err(problem) => return Part::Problem(problem),
+        }
+    }
+}
