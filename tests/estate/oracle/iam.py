@@ -83,12 +83,7 @@ def user(iam, known):
     put(known, "LoginProfile", lambda: login_profile(iam, name))
     put(known, "MFADevices", of(iam.list_mfa_devices, "MFADevices", "SerialNumber"))
     put(known, "SSHPublicKeys", lambda: ssh_keys(iam, name))
-
-    # This list has no pages in older releases of boto3: asked for directly.
-    def credentials():
-        found = iam.list_service_specific_credentials(UserName=name)["ServiceSpecificCredentials"]
-        return by("ServiceSpecificCredentialId", found)
-
+    credentials = of(iam.list_service_specific_credentials, "ServiceSpecificCredentials", "ServiceSpecificCredentialId")
     put(known, "ServiceSpecificCredentials", credentials)
     put(known, "SigningCertificates", of(iam.list_signing_certificates, "Certificates", "CertificateId"))
     return known
