@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::resource::Resource;
 use crate::source::aws::account::{Account, Connection};
 use crate::source::aws::call::{Calls, Refusal, ask, list, or_absent, text, token};
-use crate::source::aws::document::Document;
+use crate::source::aws::document::{Document, sorted};
 use crate::source::estate::{Discovery, EntrySink, Source, Stopped, resource};
 
 mod functions;
@@ -45,8 +45,10 @@ impl Asked<'_> {
     async fn tags(&self, arn: &str) -> Result<Value, Refusal> {
         let tags = self.client.list_tags_for_resource().resource(arn);
         let mut answer = ask!(self.calls, "ListTagsForResource", tags).await?;
-        let items = answer.pointer_mut("/Tags/Items").map(Value::take);
-        Ok(items.unwrap_or_else(|| Value::Array(Vec::new())))
+        match answer.pointer_mut("/Tags/Items").map(Value::take) {
+            Some(Value::Array(items)) => Ok(sorted(items, "Key")),
+            _ => Ok(Value::Array(Vec::new())),
+        }
     }
 
     async fn capture_distribution(&self, id: &str, arn: &str) -> Result<(), Stopped> {

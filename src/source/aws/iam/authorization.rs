@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use aws_sdk_iam::types::EntityType;
 use serde_json::{Map, Value};
 
 use crate::source::aws::call::{Pages, Refusal, ask, list, text};
@@ -9,7 +10,6 @@ use crate::source::aws::iam::Asked;
 use crate::source::aws::iam::policy::parse_policies;
 use crate::source::aws::listing::{at, in_order};
 use crate::source::estate::Stopped;
-use aws_sdk_iam::types::EntityType;
 
 /// The entities that are the account's own.
 const KINDS: [EntityType; 4] = [EntityType::User, EntityType::Role, EntityType::Group, EntityType::LocalManagedPolicy];

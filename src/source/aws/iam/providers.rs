@@ -86,7 +86,7 @@ impl Asked<'_> {
                 self.client.list_mfa_device_tags().serial_number(at(device, "/SerialNumber")).set_marker(marker)
             });
             match tags.await {
-                Ok(tags) => device["Tags"] = Value::Array(tags),
+                Ok(tags) => device["Tags"] = sorted(tags, "Key"),
                 Err(refusal) => self.sink.gap("account.json", refusal.into_problem()).await?,
             }
         }
