@@ -18,6 +18,8 @@ use crate::source::estate::{Problem, Stopped};
 const TRIES_MAX: u32 = 6;
 /// Before the second try; twice as long before each one after it.
 const PAUSE: Duration = Duration::from_millis(200);
+/// Characters of a message that nobody wrote for people.
+const MESSAGE_MAX: usize = 400;
 
 /// Calls to one service in one region.
 #[derive(Clone, Copy)]
@@ -184,12 +186,18 @@ impl Calls<'_> {
             let (recorder, sent) = send();
             async move {
                 let outcome = sent.await;
-                match (outcome, recorder.take()) {
+                let raw = recorder.take().filter(|raw| (200..300).contains(&raw.status));
+                match (outcome, raw) {
                     // Also where the SDK's own structures could not take the answer: ours can.
-                    (Ok(_) | Err(SdkError::ResponseError(_)), Some(raw)) if (200..300).contains(&raw.status) => {
-                        self.convert(action, &raw)
+                    (Ok(_) | Err(SdkError::ResponseError(_)), Some(raw)) => {
+                        self.convert(action, &raw).map(|converted| self.noted(&raw, converted))
                     }
-                    (Ok(_), _) => Err(self.refusal(action, "NoAnswer", "the answer had no body".to_owned(), None)),
+                    (Ok(_), None) => Err(self.refusal(action, "NoAnswer", "the answer had no body".to_owned(), None)),
+                    // It is called otherwise than the SDK knows it. If all that is in it is known, it is what was asked for.
+                    (Err(error), Some(raw)) if error.code().is_none() => match self.convert(action, &raw) {
+                        Ok(Converted { value, unknown }) if unknown.is_empty() => Ok(value),
+                        _ => Err(self.refusal_of(action, &error)),
+                    },
                     (Err(error), _) => Err(self.refusal_of(action, &error)),
                 }
             }
@@ -238,19 +246,23 @@ impl Calls<'_> {
         }
     }
 
-    fn convert(&self, action: &str, raw: &Raw) -> Result<Value, Refusal> {
+    fn convert(&self, action: &str, raw: &Raw) -> Result<Converted, Refusal> {
         let wrong = |message: String| self.refusal(action, "UnreadableAnswer", message, Some(raw.status));
         let header = |name: &str| {
             raw.headers.iter().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value.clone())
         };
         let is_json = raw.body.first().is_none_or(|byte| *byte != b'<') && !raw.body.is_empty();
         if is_json {
-            return serde_json::from_slice(&raw.body).map_err(|error| wrong(error.to_string()));
+            let value = serde_json::from_slice(&raw.body).map_err(|error| wrong(error.to_string()))?;
+            return Ok(Converted { value, unknown: Vec::new() });
         }
-        let Converted { value, unknown } =
-            shape::convert(self.service, &raw.operation, &raw.body, header).map_err(wrong)?;
-        self.account.note_unknown(self.service, &raw.operation, unknown);
-        Ok(value)
+        shape::convert(self.service, &raw.operation, &raw.body, header).map_err(wrong)
+    }
+
+    /// The answer; what nobody knows of it is remembered.
+    fn noted(&self, raw: &Raw, converted: Converted) -> Value {
+        self.account.note_unknown(self.service, &raw.operation, converted.unknown);
+        converted.value
     }
 
     pub(super) fn refusal(&self, action: &str, code: &str, message: String, status: Option<u16>) -> Refusal {
@@ -265,15 +277,26 @@ impl Calls<'_> {
         let status = error.raw_response().map(|answer| answer.status().as_u16());
         let code = match (error.code(), status) {
             (Some(code), _) => code.to_owned(),
+            (None, Some(200..300)) => "UnreadableAnswer".to_owned(),
             (None, Some(status)) => format!("HTTP{status}"),
             (None, None) => "Unreachable".to_owned(),
         };
         let mut message = error.message().map(str::to_owned).unwrap_or_default();
         if message.is_empty() {
-            message = aws_sdk_s3::error::DisplayErrorContext(error).to_string();
+            message = causes(error);
         }
         self.refusal(action, &code, message, status)
     }
+}
+
+/// What went wrong and why, without the answer itself, which may hold what nobody is to read.
+pub(super) fn causes(error: &(dyn Error + 'static)) -> String {
+    let (mut causes, mut next) = (Vec::new(), Some(error));
+    while let Some(error) = next {
+        causes.push(error.to_string());
+        next = error.source();
+    }
+    causes.join(": ").chars().take(MESSAGE_MAX).collect()
 }
 
 /// The token at a member of an answer; an empty one is none.
