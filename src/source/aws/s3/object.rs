@@ -34,7 +34,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 const SILENCE_MAX: Duration = Duration::from_secs(60);
 /// Classes whose objects must be brought back before they can be read.
 const ARCHIVES: &[&str] = &["GLACIER", "DEEP_ARCHIVE"];
-/// Headers that tell of the answer, and those that have a place of their own.
+/// Headers that tell of the answer, those that have a place of their own, and one that the SDK adds (`expires` once more).
 const NO_METADATA: &[&str] = &[
     "accept-ranges",
     "connection",
@@ -42,6 +42,7 @@ const NO_METADATA: &[&str] = &[
     "content-range",
     "date",
     "etag",
+    "expiresstring",
     "keep-alive",
     "last-modified",
     "server",
