@@ -39,7 +39,14 @@ fn main() {
     };
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
     let root = LocalRoot::new(&folder);
-    let request = BackupRequest { roots: vec![root], label, rereading: Rereading::Changed, mode: Mode::Write, threads };
+    let request = BackupRequest {
+        roots: vec![root],
+        sources: Vec::new(),
+        label,
+        rereading: Rereading::Changed,
+        mode: Mode::Write,
+        threads,
+    };
     for step in ["first", "unchanged"] {
         let started = Instant::now();
         let report = backup(&repository, &request, &Silent).expect("a backup");

@@ -6,6 +6,8 @@ mod codec;
 mod copy;
 mod damage;
 mod dice;
+#[cfg(feature = "aws")]
+mod estate;
 mod forget;
 mod fuzz;
 mod hostile;
@@ -25,6 +27,8 @@ mod restore;
 #[cfg(feature = "s3")]
 mod s3;
 mod secrets;
+#[cfg(feature = "s3")]
+mod servers;
 mod simulation;
 mod state;
 mod storage;

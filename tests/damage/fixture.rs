@@ -290,6 +290,7 @@ pub(crate) fn capture(repository: &Arc<Repository>, folder: &Path, day: i64) -> 
     };
     let request = BackupRequest {
         roots: vec![LocalRoot::new(folder)],
+        sources: Vec::new(),
         label,
         rereading: Rereading::Changed,
         mode: Mode::Write,

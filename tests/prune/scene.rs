@@ -148,7 +148,14 @@ impl Scene {
             scope: Vec::new(),
         };
         let roots = vec![LocalRoot::new(self.tree())];
-        let request = BackupRequest { roots, label, rereading: Rereading::Changed, mode: Mode::Write, threads: 2 };
+        let request = BackupRequest {
+            roots,
+            sources: Vec::new(),
+            label,
+            rereading: Rereading::Changed,
+            mode: Mode::Write,
+            threads: 2,
+        };
         Ok(backup(repository, &request, progress)?.id.expect("it was written"))
     }
 

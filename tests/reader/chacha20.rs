@@ -43,7 +43,14 @@ pub(crate) fn make(target: &Path) {
         scope: Vec::new(),
     };
     let roots = vec![LocalRoot::new(source.clone())];
-    let request = BackupRequest { roots, label, rereading: Rereading::Everything, mode: Mode::Write, threads: 2 };
+    let request = BackupRequest {
+        roots,
+        sources: Vec::new(),
+        label,
+        rereading: Rereading::Everything,
+        mode: Mode::Write,
+        threads: 2,
+    };
     backup(&repository, &request, &Silent).expect("a snapshot");
     fs::remove_file(folder.join("repository/reserve")).or_else(ignore_missing).expect("a megabyte without meaning");
     fs::write(folder.join("tree.json"), "[]").expect("written");

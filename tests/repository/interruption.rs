@@ -32,7 +32,7 @@ fn run(repository: &Arc<Repository>, folder: &Path) -> Result<(), BackupError> {
         scope: Vec::new(),
     };
     let (roots, rereading) = (vec![LocalRoot::new(folder)], Rereading::Changed);
-    let request = BackupRequest { roots, label, rereading, mode: Mode::Write, threads: 2 };
+    let request = BackupRequest { roots, sources: Vec::new(), label, rereading, mode: Mode::Write, threads: 2 };
     backup(repository, &request, &Silent).map(drop)
 }
 

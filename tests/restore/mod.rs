@@ -116,8 +116,14 @@ impl Bench {
             description: String::new(),
             scope: scope.iter().map(|&filter| filter.to_owned()).collect(),
         };
-        let request =
-            BackupRequest { roots: vec![root], label, rereading: Rereading::Everything, mode: Mode::Write, threads: 2 };
+        let request = BackupRequest {
+            roots: vec![root],
+            sources: Vec::new(),
+            label,
+            rereading: Rereading::Everything,
+            mode: Mode::Write,
+            threads: 2,
+        };
         backup(&self.repository, &request, &Silent).unwrap().record
     }
 

@@ -181,7 +181,11 @@ impl Machine {
             scope: Vec::new(),
         };
         let roots = vec![LocalRoot::new(self.tree())];
-        backup(&self.repository, &BackupRequest { roots, label, rereading, mode, threads: 2 }, &Silent)
+        backup(
+            &self.repository,
+            &BackupRequest { roots, sources: Vec::new(), label, rereading, mode, threads: 2 },
+            &Silent,
+        )
     }
 
     fn back_up_and_compare(&mut self, rereading: Rereading) -> Result<(), String> {

@@ -18,8 +18,6 @@ use crate::source::estate::{Problem, Stopped};
 const TRIES_MAX: u32 = 6;
 /// Before the second try; twice as long before each one after it.
 const PAUSE: Duration = Duration::from_millis(200);
-/// Characters of a message that nobody wrote for people.
-const MESSAGE_MAX: usize = 400;
 
 /// Calls to one service in one region.
 #[derive(Clone, Copy)]
@@ -110,8 +108,8 @@ pub(super) fn or_absent(answer: Result<Value, Refusal>, codes: &[&str]) -> Resul
     }
 }
 
-/// Makes a call with a builder of the SDK; the answer as JSON.
-macro_rules! ask {
+/// Makes a call with a builder of the SDK; the answer as it came.
+macro_rules! answer {
     ($calls:expr, $action:literal, $builder:expr) => {
         async {
             let request = $builder;
@@ -119,7 +117,18 @@ macro_rules! ask {
                 let recorder = $crate::source::aws::wire::Recorder::default();
                 (recorder.clone(), request.clone().customize().interceptor(recorder).send())
             };
-            $calls.ask($action, send).await
+            $calls.answer($action, send).await
+        }
+    };
+}
+pub(super) use answer;
+
+/// Makes a call with a builder of the SDK; the answer as JSON.
+macro_rules! ask {
+    ($calls:expr, $action:literal, $builder:expr) => {
+        async {
+            let answer = $crate::source::aws::call::answer!($calls, $action, $builder).await;
+            answer.and_then(|raw| $calls.convert($action, &raw))
         }
     };
 }
@@ -176,28 +185,23 @@ impl<T: Clone + PartialEq, N: Fn(&Value) -> Option<T>> Pages<T, N> {
 }
 
 impl Calls<'_> {
-    /// Makes a call until it is answered or nothing helps.
-    pub(super) async fn ask<T, E, F>(&self, action: &str, send: impl Fn() -> (Recorder, F)) -> Result<Value, Refusal>
+    /// Makes a call with the SDK until it is answered or nothing helps.
+    pub(super) async fn answer<T, E, F>(&self, action: &str, send: impl Fn() -> (Recorder, F)) -> Result<Raw, Refusal>
     where
         E: ProvideErrorMetadata + Error + 'static,
         F: Future<Output = Result<T, SdkError<E, Response>>>,
     {
-        self.until_answered(action, || {
+        self.persist(action, || {
             let (recorder, sent) = send();
             async move {
                 let outcome = sent.await;
                 let raw = recorder.take().filter(|raw| (200..300).contains(&raw.status));
                 match (outcome, raw) {
                     // Also where the SDK's own structures could not take the answer: ours can.
-                    (Ok(_) | Err(SdkError::ResponseError(_)), Some(raw)) => {
-                        self.convert(action, &raw).map(|converted| self.noted(&raw, converted))
-                    }
+                    (Ok(_) | Err(SdkError::ResponseError(_)), Some(raw)) => Ok(raw),
                     (Ok(_), None) => Err(self.refusal(action, "NoAnswer", "the answer had no body".to_owned(), None)),
                     // It is called otherwise than the SDK knows it. If all that is in it is known, it is what was asked for.
-                    (Err(error), Some(raw)) if error.code().is_none() => match self.convert(action, &raw) {
-                        Ok(Converted { value, unknown }) if unknown.is_empty() => Ok(value),
-                        _ => Err(self.refusal_of(action, &error)),
-                    },
+                    (Err(error), Some(raw)) if error.code().is_none() && self.is_known(&raw) => Ok(raw),
                     (Err(error), _) => Err(self.refusal_of(action, &error)),
                 }
             }
@@ -211,15 +215,15 @@ impl Calls<'_> {
         E: ProvideErrorMetadata + Error + 'static,
         F: Future<Output = Result<T, SdkError<E, Response>>>,
     {
-        self.until_answered(action, || {
+        self.persist(action, || {
             let sent = send();
             async move { sent.await.map_err(|error| self.refusal_of(action, &error)) }
         })
         .await
     }
 
-    /// Tries in turn until one is answered or nothing helps.
-    async fn until_answered<T, F>(&self, action: &str, attempt: impl Fn() -> F) -> Result<T, Refusal>
+    /// Attempts a call in its turn until it is answered or nothing helps.
+    pub(super) async fn persist<T, F>(&self, action: &str, attempt: impl Fn() -> F) -> Result<T, Refusal>
     where
         F: Future<Output = Result<T, Refusal>>,
     {
@@ -246,23 +250,29 @@ impl Calls<'_> {
         }
     }
 
-    fn convert(&self, action: &str, raw: &Raw) -> Result<Converted, Refusal> {
+    /// An answer as JSON; what nobody knows of it is remembered.
+    pub(super) fn convert(&self, action: &str, raw: &Raw) -> Result<Value, Refusal> {
         let wrong = |message: String| self.refusal(action, "UnreadableAnswer", message, Some(raw.status));
+        let Converted { value, unknown } = self.converted(raw).map_err(wrong)?;
+        self.account.note_unknown(self.service, &raw.operation, unknown);
+        Ok(value)
+    }
+
+    /// Whether there is something in the answer, and nothing that is unknown.
+    fn is_known(&self, raw: &Raw) -> bool {
+        !raw.body.is_empty() && self.converted(raw).is_ok_and(|converted| converted.unknown.is_empty())
+    }
+
+    fn converted(&self, raw: &Raw) -> Result<Converted, String> {
         let header = |name: &str| {
             raw.headers.iter().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value.clone())
         };
         let is_json = raw.body.first().is_none_or(|byte| *byte != b'<') && !raw.body.is_empty();
         if is_json {
-            let value = serde_json::from_slice(&raw.body).map_err(|error| wrong(error.to_string()))?;
+            let value = serde_json::from_slice(&raw.body).map_err(|error| error.to_string())?;
             return Ok(Converted { value, unknown: Vec::new() });
         }
-        shape::convert(self.service, &raw.operation, &raw.body, header).map_err(wrong)
-    }
-
-    /// The answer; what nobody knows of it is remembered.
-    fn noted(&self, raw: &Raw, converted: Converted) -> Value {
-        self.account.note_unknown(self.service, &raw.operation, converted.unknown);
-        converted.value
+        shape::convert(self.service, &raw.operation, &raw.body, header)
     }
 
     pub(super) fn refusal(&self, action: &str, code: &str, message: String, status: Option<u16>) -> Refusal {
@@ -281,22 +291,27 @@ impl Calls<'_> {
             (None, Some(status)) => format!("HTTP{status}"),
             (None, None) => "Unreachable".to_owned(),
         };
-        let mut message = error.message().map(str::to_owned).unwrap_or_default();
-        if message.is_empty() {
-            message = causes(error);
-        }
-        self.refusal(action, &code, message, status)
+        self.refusal(action, &code, message_of(error), status)
     }
 }
 
-/// What went wrong and why, without the answer itself, which may hold what nobody is to read.
+/// What the service says, or else what went wrong; never the answer itself, which may hold what nobody should read.
+fn message_of<E: ProvideErrorMetadata + Error + 'static>(error: &SdkError<E, Response>) -> String {
+    match (error.message(), error.raw_response()) {
+        (Some(message), _) if !message.is_empty() => message.to_owned(),
+        (_, Some(_)) => "the answer gives no reason".to_owned(),
+        _ => causes(error),
+    }
+}
+
+/// What went wrong, and what below it.
 pub(super) fn causes(error: &(dyn Error + 'static)) -> String {
     let (mut causes, mut next) = (Vec::new(), Some(error));
     while let Some(error) = next {
         causes.push(error.to_string());
         next = error.source();
     }
-    causes.join(": ").chars().take(MESSAGE_MAX).collect()
+    causes.join(": ")
 }
 
 /// The token at a member of an answer; an empty one is none.
@@ -307,4 +322,30 @@ pub(super) fn token(member: &'static str) -> impl Fn(&Value) -> Option<String> {
 /// The text at a member, or none.
 pub(super) fn text<'v>(value: &'v Value, member: &str) -> &'v str {
     value.get(member).and_then(Value::as_str).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_sts::operation::get_caller_identity::GetCallerIdentityError;
+    use aws_smithy_runtime_api::client::result::ConnectorError;
+    use aws_smithy_types::body::SdkBody;
+    use aws_smithy_types::error::ErrorMetadata;
+
+    use super::*;
+
+    type Failed = SdkError<GetCallerIdentityError, Response>;
+
+    #[test]
+    fn an_answer_without_a_reason_is_not_told_itself() {
+        let status = 500.try_into().expect("because it is a status");
+        let answer = Response::new(status, SdkBody::from("<html>secret</html>"));
+        let error = GetCallerIdentityError::generic(ErrorMetadata::builder().build());
+        assert_eq!(message_of(&Failed::service_error(error, answer)), "the answer gives no reason");
+    }
+
+    #[test]
+    fn what_went_wrong_below_is_told() {
+        let error = Failed::dispatch_failure(ConnectorError::io("connection refused".into()));
+        assert!(message_of(&error).ends_with("connection refused"), "{}", message_of(&error));
+    }
 }

@@ -28,8 +28,11 @@ impl<'s> Document<'s> {
         }
     }
 
-    /// Sends what there is of it.
+    /// Sends what there is of it; nothing where all of it is missing.
     pub(super) async fn send(self) -> Result<(), Stopped> {
+        if self.parts.is_empty() {
+            return Ok(());
+        }
         self.sink.document(self.path, &Value::Object(self.parts)).await
     }
 }

@@ -62,7 +62,7 @@ impl Download {
     }
 }
 
-fn client() -> &'static Client {
+pub(super) fn client() -> &'static Client {
     static CLIENT: OnceLock<Client> = OnceLock::new();
     CLIENT.get_or_init(|| {
         let builder = Client::builder().connect_timeout(SILENCE_MAX).read_timeout(SILENCE_MAX);

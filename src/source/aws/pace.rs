@@ -39,6 +39,10 @@ const CLASSES: &[Class] = &[
     ),
     class("s3", &[], 15.0, 30.0),
     class("dynamodb", &["Scan"], 1000.0, 100.0),
+    class("dynamodb", &["ListBackups"], 5.0, 5.0),
+    class("dynamodb", &["ListTagsOfResource"], 10.0, 10.0),
+    class("dynamodb", &["DescribeContinuousBackups"], 10.0, 10.0),
+    class("dynamodb", &[], 100.0, 100.0),
 ];
 
 /// Services that nothing is known of.
@@ -48,12 +52,15 @@ const RATE_MIN: f64 = 0.2;
 /// The part of its first rate that a bucket regains with each answer that is no complaint.
 const REGAINED: f64 = 0.01;
 
+/// Region, service and class.
+type Place = (String, String, usize);
+
 /// All buckets of one account.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
     /// The part of what AWS allows that is taken, of 1.
     share: Option<f64>,
-    buckets: Mutex<HashMap<(String, String, usize), Arc<Mutex<Bucket>>>>,
+    buckets: Mutex<HashMap<Place, Arc<Mutex<Bucket>>>>,
 }
 
 #[derive(Debug)]

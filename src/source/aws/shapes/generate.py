@@ -16,12 +16,16 @@ OPERATIONS = {
         ListOriginRequestPolicies GetOriginRequestPolicy ListResponseHeadersPolicies GetResponseHeadersPolicy ListFunctions
         DescribeFunction ListKeyValueStores DescribeKeyValueStore ListKeyGroups ListPublicKeys ListRealtimeLogConfigs
         ListFieldLevelEncryptionConfigs ListFieldLevelEncryptionProfiles GetMonitoringSubscription
-        ListContinuousDeploymentPolicies GetContinuousDeploymentPolicy""",
+        ListContinuousDeploymentPolicies GetContinuousDeploymentPolicy GetPublicKey GetFieldLevelEncryption
+        GetFieldLevelEncryptionProfile ListStreamingDistributions GetStreamingDistribution ListVpcOrigins GetVpcOrigin
+        ListAnycastIpLists GetAnycastIpList ListTrustStores GetTrustStore ListDistributionTenants GetDistributionTenant
+        ListConnectionGroups GetConnectionGroup ListConnectionFunctions DescribeConnectionFunction""",
     "iam": """GetAccountAuthorizationDetails ListRoleTags ListUserTags ListPolicyTags ListAccessKeys GetLoginProfile
         ListMFADevices ListInstanceProfiles ListInstanceProfileTags ListOpenIDConnectProviders GetOpenIDConnectProvider
         ListSAMLProviders GetSAMLProvider GetAccountPasswordPolicy ListAccountAliases GetAccountSummary
         ListServerCertificates GetServerCertificate ListVirtualMFADevices ListSSHPublicKeys ListServiceSpecificCredentials
-        ListSigningCertificates GetUser GetRole ListPolicies ListPolicyVersions GetPolicyVersion""",
+        ListSigningCertificates GetUser GetRole ListPolicies ListPolicyVersions GetPolicyVersion ListRoles ListUsers GetPolicy
+        GetInstanceProfile GetSSHPublicKey ListMFADeviceTags""",
     "route53": """ListHostedZones GetHostedZone ListResourceRecordSets ListTagsForResource ListHealthChecks
         ListReusableDelegationSets GetDNSSEC ListQueryLoggingConfigs ListTrafficPolicies ListTrafficPolicyInstances
         GetTrafficPolicy ListVPCAssociationAuthorizations ListCidrCollections""",
@@ -31,6 +35,8 @@ OPERATIONS = {
         GetBucketRequestPayment GetBucketMetadataConfiguration GetObjectLockConfiguration ListBucketInventoryConfigurations
         ListBucketAnalyticsConfigurations ListBucketMetricsConfigurations ListBucketIntelligentTieringConfigurations
         GetObjectTagging GetObjectAcl""",
+    "cloudwatch": "DescribeAlarms",
+    "sns": "ListTopics GetTopicAttributes ListSubscriptionsByTopic ListTagsForResource",
     "sts": "GetCallerIdentity",
 }
 

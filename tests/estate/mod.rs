@@ -1,0 +1,111 @@
+//! The estate, captured from emulators not written here, against what boto3 reads of the same account.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+use crate::servers::{Server, installed};
+
+const REGION: &str = "us-east-1";
+
+/// An emulator with a small estate in it.
+struct Estate {
+    server: Server,
+    home: tempfile::TempDir,
+}
+
+impl Estate {
+    fn of_ministack() -> Self {
+        let server = Server::start_with(
+            &installed("ministack"),
+            |_, _| Vec::new(),
+            |command, (port, folder)| {
+                command.env("BIND_HOST", "127.0.0.1").env("MINISTACK_HOST", "127.0.0.1");
+                command.env("GATEWAY_PORT", port.to_string()).env("STATE_DIR", folder);
+                command.env("MINISTACK_AUTOCREATE_AWS_MANAGED", "1").env("LOG_LEVEL", "WARNING");
+            },
+        );
+        Self::built(server)
+    }
+
+    fn of_moto() -> Self {
+        let arguments = |port: u16, _: &Path| ["-H", "127.0.0.1", "-p", &port.to_string()].map(str::to_owned).to_vec();
+        let server = Server::start_with(&installed("moto_server"), arguments, |command, _| {
+            command.env("MOTO_IAM_LOAD_MANAGED_POLICIES", "true");
+        });
+        Self::built(server)
+    }
+
+    fn built(server: Server) -> Self {
+        let estate = Self { server, home: tempfile::tempdir().expect("a folder") };
+        let output = estate.python("fixtures/estate.py", &["--endpoint", &estate.endpoint(), "--scale", "mini"]);
+        assert!(output.status.success(), "{output:?}");
+        estate
+    }
+
+    fn endpoint(&self) -> String {
+        format!("http://127.0.0.1:{}", self.server.port)
+    }
+
+    fn python(&self, script: &str, arguments: &[&str]) -> Output {
+        let mut command = Command::new(installed("python"));
+        command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join(script)).args(arguments);
+        command.env("PYTHONDONTWRITEBYTECODE", "1").output().expect("it starts")
+    }
+
+    /// Runs the program with the credentials that emulators take.
+    fn snap(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_snap"));
+        command.args(arguments).env_clear().env("HOME", self.home.path()).env("AWS_ENDPOINT_URL", self.endpoint());
+        command.env("AWS_ACCESS_KEY_ID", "testing").env("AWS_SECRET_ACCESS_KEY", "testing").env("AWS_REGION", REGION);
+        command.output().expect("it starts")
+    }
+
+    /// Captures these services; what the summary says, and all that was said on the way.
+    fn back_up(&self, services: &str) -> (Value, String) {
+        let output = self.snap(&["backup", "--aws", "--only", services, "--json"]);
+        let status = output.status.code();
+        assert!(matches!(status, Some(0 | 3)), "{output:?}");
+        let last = String::from_utf8_lossy(&output.stdout).lines().last().unwrap_or_default().to_owned();
+        let summary = serde_json::from_str(&last).expect("a summary");
+        (summary, String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+
+    /// What the latest snapshot of these services holds, but for what boto3 reads the same.
+    fn differences(&self, services: &str) -> Vec<String> {
+        let target = self.home.path().join("restored");
+        let restored = self.snap(&["restore", "latest", "--target", target.to_str().expect("UTF-8")]);
+        assert!(restored.status.success(), "{restored:?}");
+        let endpoint = self.endpoint();
+        let mut arguments = vec![endpoint.as_str(), REGION, target.to_str().expect("UTF-8")];
+        arguments.extend(services.split(','));
+        let output = self.python("tests/estate/compare.py", &arguments);
+        let found = String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(output.status.success(), found.is_empty(), "{output:?}");
+        std::fs::remove_dir_all(&target).expect("the copy goes");
+        found
+    }
+}
+
+/// What each emulator does not say as AWS does is not compared.
+fn captured_is_what_boto3_reads(estate: &Estate, services: &str) {
+    let (first, said) = estate.back_up(services);
+    assert!(first["summary"]["new"].as_u64().is_some_and(|new| new > 0), "{first}: {said}");
+    assert_eq!(estate.differences(services), Vec::<String>::new(), "{said}");
+    let (second, said) = estate.back_up(services);
+    let counts = ["new", "changed", "removed"].map(|count| second["summary"][count].as_u64());
+    assert_eq!(counts, [Some(0); 3], "{second}: {said}");
+}
+
+const SERVICES: &str = "lambda,route53";
+
+#[test]
+fn what_is_captured_of_ministack_is_what_boto3_reads() {
+    captured_is_what_boto3_reads(&Estate::of_ministack(), SERVICES);
+}
+
+#[test]
+fn what_is_captured_of_moto_is_what_boto3_reads() {
+    captured_is_what_boto3_reads(&Estate::of_moto(), "route53");
+}
