@@ -195,10 +195,13 @@ impl Calls<'_> {
             let (recorder, sent) = send();
             async move {
                 let outcome = sent.await;
-                match (outcome, recorder.take()) {
+                let raw = recorder.take().filter(|raw| (200..300).contains(&raw.status));
+                match (outcome, raw) {
                     // Also where the SDK's own structures could not take the answer: ours can.
-                    (Ok(_) | Err(SdkError::ResponseError(_)), Some(raw)) if (200..300).contains(&raw.status) => Ok(raw),
-                    (Ok(_), _) => Err(self.refusal(action, "NoAnswer", "the answer had no body".to_owned(), None)),
+                    (Ok(_) | Err(SdkError::ResponseError(_)), Some(raw)) => Ok(raw),
+                    (Ok(_), None) => Err(self.refusal(action, "NoAnswer", "the answer had no body".to_owned(), None)),
+                    // It is called otherwise than the SDK knows it. If all that is in it is known, it is what was asked for.
+                    (Err(error), Some(raw)) if error.code().is_none() && self.is_known(&raw) => Ok(raw),
                     (Err(error), _) => Err(self.refusal_of(action, &error)),
                 }
             }
@@ -247,20 +250,29 @@ impl Calls<'_> {
         }
     }
 
-    /// An answer as JSON.
+    /// An answer as JSON; what nobody knows of it is remembered.
     pub(super) fn convert(&self, action: &str, raw: &Raw) -> Result<Value, Refusal> {
         let wrong = |message: String| self.refusal(action, "UnreadableAnswer", message, Some(raw.status));
+        let Converted { value, unknown } = self.converted(raw).map_err(wrong)?;
+        self.account.note_unknown(self.service, &raw.operation, unknown);
+        Ok(value)
+    }
+
+    /// Whether there is something in the answer, and nothing that is unknown.
+    fn is_known(&self, raw: &Raw) -> bool {
+        !raw.body.is_empty() && self.converted(raw).is_ok_and(|converted| converted.unknown.is_empty())
+    }
+
+    fn converted(&self, raw: &Raw) -> Result<Converted, String> {
         let header = |name: &str| {
             raw.headers.iter().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value.clone())
         };
         let is_json = raw.body.first().is_none_or(|byte| *byte != b'<') && !raw.body.is_empty();
         if is_json {
-            return serde_json::from_slice(&raw.body).map_err(|error| wrong(error.to_string()));
+            let value = serde_json::from_slice(&raw.body).map_err(|error| error.to_string())?;
+            return Ok(Converted { value, unknown: Vec::new() });
         }
-        let Converted { value, unknown } =
-            shape::convert(self.service, &raw.operation, &raw.body, header).map_err(wrong)?;
-        self.account.note_unknown(self.service, &raw.operation, unknown);
-        Ok(value)
+        shape::convert(self.service, &raw.operation, &raw.body, header)
     }
 
     pub(super) fn refusal(&self, action: &str, code: &str, message: String, status: Option<u16>) -> Refusal {
@@ -275,6 +287,7 @@ impl Calls<'_> {
         let status = error.raw_response().map(|answer| answer.status().as_u16());
         let code = match (error.code(), status) {
             (Some(code), _) => code.to_owned(),
+            (None, Some(200..300)) => "UnreadableAnswer".to_owned(),
             (None, Some(status)) => format!("HTTP{status}"),
             (None, None) => "Unreachable".to_owned(),
         };
@@ -287,16 +300,18 @@ fn message_of<E: ProvideErrorMetadata + Error + 'static>(error: &SdkError<E, Res
     match (error.message(), error.raw_response()) {
         (Some(message), _) if !message.is_empty() => message.to_owned(),
         (_, Some(_)) => "the answer gives no reason".to_owned(),
-        _ => {
-            let mut reasons = vec![error.to_string()];
-            let mut source = error.source();
-            while let Some(below) = source {
-                reasons.push(below.to_string());
-                source = below.source();
-            }
-            reasons.join(": ")
-        }
+        _ => causes(error),
     }
+}
+
+/// What went wrong, and what below it.
+pub(super) fn causes(error: &(dyn Error + 'static)) -> String {
+    let (mut causes, mut next) = (Vec::new(), Some(error));
+    while let Some(error) = next {
+        causes.push(error.to_string());
+        next = error.source();
+    }
+    causes.join(": ")
 }
 
 /// The token at a member of an answer; an empty one is none.

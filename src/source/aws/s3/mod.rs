@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::Builder;
 use serde_json::Value;
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore};
 
 use crate::resource::Resource;
 use crate::source::aws::account::{Account, Connection};
@@ -21,6 +21,7 @@ use crate::source::aws::s3::object::Place;
 use crate::source::aws::wire::Headers;
 use crate::source::estate::{Discovery, EntrySink, Problem, Source, Stopped, resource};
 
+mod detail;
 mod keys;
 mod object;
 mod objects;
@@ -30,10 +31,14 @@ mod versions;
 const NAME: &str = "s3";
 const FOLDER: &str = "s3-buckets";
 const FOLDER_OF_VERSIONS: &str = "s3-versions";
-/// Where buckets are that name no region.
+/// Where buckets are that name no region, in the partition that has it.
 const REGION_UNNAMED: &str = "us-east-1";
+const PARTITION_UNNAMED: &str = "aws";
 /// An old word for a region.
 const REGION_OLD: (&str, &str) = ("EU", "eu-west-1");
+
+/// Objects that are fetched at once, of all buckets: each takes a connection, and a process has only so many.
+const FETCHES_MAX: usize = 128;
 
 /// What of buckets is wanted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -60,14 +65,18 @@ pub enum Detail {
     /// Nothing.
     #[default]
     Fast,
-    /// Its access control list, where the bucket has such.
+    /// Its tags again, which may change without it, and its access control list, where the bucket has such.
     Full,
 }
 
 /// Both sources of an account.
 pub(super) fn sources(connection: &Arc<Connection>) -> [Arc<dyn Source>; 2] {
-    let buckets =
-        Arc::new(Buckets { connection: Arc::clone(connection), listed: OnceCell::new(), clients: Mutex::default() });
+    let buckets = Arc::new(Buckets {
+        connection: Arc::clone(connection),
+        listed: OnceCell::new(),
+        clients: Mutex::default(),
+        turns: Arc::new(Semaphore::new(FETCHES_MAX)),
+    });
     [Arc::new(Objects { buckets: Arc::clone(&buckets) }), Arc::new(Settings { buckets })]
 }
 
@@ -77,6 +86,8 @@ struct Buckets {
     listed: OnceCell<Result<BTreeMap<String, Bucket>, Problem>>,
     /// One for each region.
     clients: Mutex<BTreeMap<String, Client>>,
+    /// For each object that is asked for at this moment.
+    turns: Arc<Semaphore>,
 }
 
 /// A bucket as the list has it, and where it is.
@@ -127,20 +138,40 @@ impl Buckets {
     }
 
     async fn locate(&self, account: &Account, name: &str, bucket: &Bucket) -> Location {
-        let region = account.home();
-        let (calls, client) = (Calls { account, service: NAME, region }, self.client(account, region));
-        let answer = ask!(calls, "GetBucketLocation", client.get_bucket_location().bucket(name)).await;
-        let stated = match (text(&bucket.listed, "BucketRegion"), &answer) {
-            ("", Ok(answer)) => text(answer, "LocationConstraint").to_owned(),
-            ("", Err(_)) => region_by_header(&calls, &client, name).await,
+        // This region answers for most others; where there is no such region, one's own does.
+        let region = if account.partition == PARTITION_UNNAMED { REGION_UNNAMED } else { account.home() };
+        let answer = self.ask_location(account, region, name).await;
+        let listed = text(&bucket.listed, "BucketRegion");
+        let stated = match (listed, answer.as_ref().ok()) {
+            ("", Some(answer)) => text(answer, "LocationConstraint").to_owned(),
+            ("", None) => self.region_by_header(account, region, name).await,
             (region, _) => region.to_owned(),
         };
         let region = match stated.as_str() {
-            "" => REGION_UNNAMED.to_owned(),
+            "" => region.to_owned(),
             old if old == REGION_OLD.0 => REGION_OLD.1.to_owned(),
             _ => stated,
         };
-        Location { region, answer }
+        match answer {
+            Err(_) => Location { answer: self.ask_location(account, &region, name).await, region },
+            answer => Location { region, answer },
+        }
+    }
+
+    async fn ask_location(&self, account: &Account, region: &str, bucket: &str) -> Result<Value, Refusal> {
+        let (calls, client) = (Calls { account, service: NAME, region }, self.client(account, region));
+        ask!(calls, "GetBucketLocation", client.get_bucket_location().bucket(bucket)).await
+    }
+
+    /// The region that any answer about a bucket names, also one that refuses; nothing where there is none.
+    async fn region_by_header(&self, account: &Account, region: &str, bucket: &str) -> String {
+        let (calls, client) = (Calls { account, service: NAME, region }, self.client(account, region));
+        let headers = Headers::default();
+        let request = client.head_bucket().bucket(bucket);
+        let send = || request.clone().customize().interceptor(headers.clone()).send();
+        let _refused_or_not = calls.typed("HeadBucket", send).await;
+        let region = headers.take().into_iter().find(|(name, _)| name == "x-amz-bucket-region");
+        region.map(|(_, region)| region).unwrap_or_default()
     }
 
     fn client(&self, account: &Account, region: &str) -> Client {
@@ -168,16 +199,6 @@ impl Buckets {
         }
         found
     }
-}
-
-/// The region that any answer about a bucket names, also one that refuses; nothing where there is none.
-async fn region_by_header(calls: &Calls<'_>, client: &Client, bucket: &str) -> String {
-    let headers = Headers::default();
-    let request = client.head_bucket().bucket(bucket);
-    let send = || request.clone().customize().interceptor(headers.clone()).send();
-    let _refused_or_not = calls.typed("HeadBucket", send).await;
-    let region = headers.take().into_iter().find(|(name, _)| name == "x-amz-bucket-region");
-    region.map(|(_, region)| region).unwrap_or_default()
 }
 
 /// What belongs to buckets beside their objects.
@@ -246,14 +267,16 @@ impl Source for Objects {
         sink.attribute("region", region.clone()).await?;
         let client = self.buckets.client(account, region);
         let calls = Calls { account, service: NAME, region };
-        let asks_acl = self.buckets.connection.settings().s3.detail == Detail::Full
-            && !settings::is_owner_enforced(name, &calls, &client).await;
+        let detail = self.buckets.connection.settings().s3.detail;
+        let is_owner_enforced = detail == Detail::Full && settings::is_owner_enforced(name, &calls, &client).await;
         let place = Arc::new(Place {
             connection: Arc::clone(&self.buckets.connection),
             client,
             region: region.clone(),
             bucket: name.to_owned(),
-            asks_acl,
+            detail,
+            is_owner_enforced,
+            turns: Arc::clone(&self.buckets.turns),
         });
         match resource.path.starts_with(FOLDER_OF_VERSIONS.as_bytes()) {
             true => versions::capture(&place, &calls, sink).await,

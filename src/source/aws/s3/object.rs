@@ -9,16 +9,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_s3::Client;
-use aws_sdk_s3::error::DisplayErrorContext;
 use aws_sdk_s3::primitives::{ByteStream, DateTime};
 use aws_sdk_s3::types::ChecksumMode;
 use bytes::Bytes;
-use serde_json::Value;
+use tokio::sync::Semaphore;
 
 use crate::entry::{ChangeToken, Content, Entry, EntryKind, EntryPath, Metadata, ObjectMetadata, Timestamp};
 use crate::source::aws::account::Connection;
-use crate::source::aws::call::{Calls, Refusal, ask, text};
-use crate::source::aws::s3::NAME;
+use crate::source::aws::call::{Calls, Refusal, causes};
+use crate::source::aws::s3::detail::{self, Known};
+use crate::source::aws::s3::{Detail, NAME};
 use crate::source::aws::wire::Headers;
 use crate::source::estate::{Body, EntrySink, Problem, Remote, Stopped};
 
@@ -34,7 +34,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 const SILENCE_MAX: Duration = Duration::from_secs(60);
 /// Classes whose objects must be brought back before they can be read.
 const ARCHIVES: &[&str] = &["GLACIER", "DEEP_ARCHIVE"];
-/// Headers that tell of the answer, and those that have a place of their own.
+/// Headers that tell of the answer, those that have a place of their own, and one that the SDK adds (`expires` once more).
 const NO_METADATA: &[&str] = &[
     "accept-ranges",
     "connection",
@@ -42,6 +42,7 @@ const NO_METADATA: &[&str] = &[
     "content-range",
     "date",
     "etag",
+    "expiresstring",
     "keep-alive",
     "last-modified",
     "server",
@@ -52,7 +53,10 @@ const NO_METADATA: &[&str] = &[
     "x-amz-request-id",
     "x-amz-tagging-count",
     "x-amz-version-id",
+    "x-amzn-requestid",
 ];
+/// What no header is called.
+const FIELD_OF_ACL: &str = "acl";
 /// What browsers on other sites may do with the answer.
 const NO_METADATA_PREFIX: &str = "access-control-";
 
@@ -62,8 +66,12 @@ pub(super) struct Place {
     pub(super) client: Client,
     pub(super) region: String,
     pub(super) bucket: String,
-    /// Whether its objects' access control lists are wanted.
-    pub(super) asks_acl: bool,
+    /// What is asked of its objects.
+    pub(super) detail: Detail,
+    /// Whether its owner owns all of them, so that there are no access control lists.
+    pub(super) is_owner_enforced: bool,
+    /// One is held while a body comes.
+    pub(super) turns: Arc<Semaphore>,
 }
 
 /// What a listing says of an object or a version.
@@ -77,13 +85,15 @@ pub(super) struct Listed {
     pub(super) class: String,
     /// Whether there is a copy of what is archived that can be read now.
     pub(super) is_brought_back: bool,
+    /// What was asked of it beside that.
+    pub(super) known: Option<Known>,
 }
 
 impl Listed {
     /// Sends it as what stands at a path of the resource.
-    pub(super) async fn send(&self, path: Vec<u8>, place: &Arc<Place>, sink: &EntrySink) -> Result<(), Stopped> {
+    pub(super) async fn send(self, place: &Arc<Place>, sink: &EntrySink) -> Result<(), Stopped> {
         let entry = Entry {
-            path: EntryPath(path),
+            path: EntryPath(self.path()),
             kind: EntryKind::Object,
             metadata: Metadata::Object(Box::new(ObjectMetadata {
                 modified: self.modified.as_ref().map(timestamp).unwrap_or_default(),
@@ -96,12 +106,20 @@ impl Listed {
         };
         let object = Object {
             place: Arc::clone(place),
-            listed: self.clone(),
+            listed: self,
             segments: VecDeque::new(),
             received: 0,
             missing: Vec::new(),
         };
         sink.found(entry, Body::Remote(Box::new(object))).await
+    }
+
+    /// Its key; versions beside each other by their ids.
+    pub(super) fn path(&self) -> Vec<u8> {
+        match &self.version {
+            Some(version) => format!("{}@{version}", self.key).into_bytes(),
+            None => self.key.clone().into_bytes(),
+        }
     }
 
     /// Another token, another object; each part ends where none of its characters can stand.
@@ -111,7 +129,9 @@ impl Listed {
         let version = self.version.as_deref().unwrap_or_default();
         let Timestamp { seconds, nanoseconds } = modified;
         let token = format!("{etag}\n{}\n{seconds}.{nanoseconds:09}\n{}\n{version}", self.size, self.class);
-        ChangeToken::Opaque(token.into_bytes())
+        let mut token = token.into_bytes();
+        token.extend(self.known.iter().flat_map(Known::digest));
+        ChangeToken::Opaque(token)
     }
 
     /// What a gap says of it, as nothing else does.
@@ -212,6 +232,7 @@ impl Object {
         let request = request.set_version_id(self.listed.version.clone()).set_range(range.as_ref().map(as_header));
         let (mut tries, mut pause) = (TRIES_MAX, PAUSE);
         loop {
+            let turn = self.place.turns.acquire().await;
             let headers = Headers::default();
             let send = || request.clone().customize().interceptor(headers.clone()).send();
             let answer = calls.typed("GetObject", send).await?;
@@ -227,6 +248,7 @@ impl Object {
                     Err(reason) => reason,
                 },
             };
+            drop(turn);
             tries -= 1;
             if tries == 0 {
                 return Err(calls.refusal("GetObject", "Truncated", reason, None));
@@ -269,47 +291,28 @@ impl Object {
         let has_tags = headers.get("x-amz-tagging-count").is_some_and(|count| count != "0");
         let etag = headers.get("etag").cloned().or_else(|| self.listed.etag.clone());
         headers.retain(|name, _| !NO_METADATA.contains(&name.as_str()) && !name.starts_with(NO_METADATA_PREFIX));
-        let tags = if has_tags { self.tags(calls, version_id.as_deref()).await } else { Vec::new() };
-        if self.place.asks_acl {
-            headers.extend(self.acl(calls, version_id.as_deref()).await);
-        }
+        let known = match self.listed.known.take() {
+            Some(known) => known,
+            None if has_tags => self.tagged(calls, version_id.as_deref()).await,
+            None => Known::default(),
+        };
+        headers.extend(known.acl.map(|acl| (FIELD_OF_ACL.to_owned(), acl)));
         ObjectMetadata {
             modified: modified.as_ref().map(timestamp).unwrap_or_default(),
             etag,
             version_id,
             fields: headers.into_iter().collect(),
-            tags,
+            tags: known.tags,
             delete_marker: false,
         }
     }
 
-    async fn tags(&mut self, calls: &Calls<'_>, version: Option<&str>) -> Vec<(String, String)> {
-        let request = self.place.client.get_object_tagging().bucket(&self.place.bucket).key(&self.listed.key);
-        let request = request.set_version_id(version.map(str::to_owned));
-        match ask!(calls, "GetObjectTagging", request).await {
-            Ok(answer) => {
-                let set = answer["TagSet"].as_array().map(Vec::as_slice).unwrap_or_default();
-                let pair = |tag: &Value| (text(tag, "Key").to_owned(), text(tag, "Value").to_owned());
-                let mut tags: Vec<_> = set.iter().map(pair).collect();
-                tags.sort();
-                tags
-            }
+    async fn tagged(&mut self, calls: &Calls<'_>, version: Option<&str>) -> Known {
+        match detail::tags(&self.place, calls, &self.listed.key, version).await {
+            Ok(tags) => Known { tags, acl: None },
             Err(refusal) => {
                 self.missing.push(refusal.into_problem());
-                Vec::new()
-            }
-        }
-    }
-
-    /// Who may do what with it, as a field.
-    async fn acl(&mut self, calls: &Calls<'_>, version: Option<&str>) -> Option<(String, String)> {
-        let request = self.place.client.get_object_acl().bucket(&self.place.bucket).key(&self.listed.key);
-        let request = request.set_version_id(version.map(str::to_owned));
-        match ask!(calls, "GetObjectAcl", request).await {
-            Ok(acl) => Some(("acl".to_owned(), acl.to_string())),
-            Err(refusal) => {
-                self.missing.push(refusal.into_problem());
-                None
+                Known::default()
             }
         }
     }
@@ -354,7 +357,7 @@ async fn collect(mut body: ByteStream, expected: u64) -> Result<VecDeque<Bytes>,
                 received += bytes.len() as u64;
                 segments.push_back(bytes);
             }
-            Ok(Some(Err(error))) => return Err(DisplayErrorContext(&error).to_string()),
+            Ok(Some(Err(error))) => return Err(causes(&error)),
             Ok(None) if received == expected => return Ok(segments),
             Ok(None) => return Err(format!("{received} bytes of {expected} came")),
             Err(_) => return Err(format!("nothing came for {} seconds", SILENCE_MAX.as_secs())),

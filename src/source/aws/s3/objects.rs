@@ -5,6 +5,7 @@ use std::sync::Arc;
 use aws_sdk_s3::types::{EncodingType, Object, OptionalObjectAttributes};
 
 use crate::source::aws::call::Calls;
+use crate::source::aws::s3::detail;
 use crate::source::aws::s3::keys::{Order, key};
 use crate::source::aws::s3::object::{Listed, Place};
 use crate::source::estate::{EntrySink, Stopped};
@@ -22,12 +23,13 @@ pub(super) async fn capture(place: &Arc<Place>, calls: &Calls<'_>, sink: &EntryS
         let request = request.set_continuation_token(token);
         let page = calls.typed(ACTION, || request.clone().send()).await?;
         let is_encoded = page.encoding_type() == Some(&EncodingType::Url);
-        let objects = page.contents.unwrap_or_default();
+        let objects = page.contents.unwrap_or_default().into_iter();
+        let mut objects: Vec<Listed> = objects.map(|object| listed(object, is_encoded)).collect();
         order.begin_page(objects.is_empty())?;
+        detail::ask_all(objects.iter_mut(), place, sink).await?;
         for object in objects {
-            let listed = listed(object, is_encoded);
-            order.take(listed.key.as_bytes())?;
-            listed.send(listed.key.clone().into_bytes(), place, sink).await?;
+            order.take(object.key.as_bytes())?;
+            object.send(place, sink).await?;
         }
         token = order.next(page.is_truncated, page.next_continuation_token)?;
         if token.is_none() {
@@ -45,5 +47,6 @@ fn listed(object: Object, is_encoded: bool) -> Listed {
         modified: object.last_modified,
         class: object.storage_class.map(|class| class.as_str().to_owned()).unwrap_or_default(),
         is_brought_back: object.restore_status.is_some_and(|status| status.restore_expiry_date.is_some()),
+        known: None,
     }
 }

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use aws_sdk_s3::types::{DeleteMarkerEntry, EncodingType, ObjectVersion, OptionalObjectAttributes};
 
 use crate::entry::{Content, Entry, EntryKind, EntryPath, Metadata, ObjectMetadata};
-use crate::source::aws::call::{Calls, Refusal};
+use crate::source::aws::call::Calls;
+use crate::source::aws::s3::detail;
 use crate::source::aws::s3::keys::{Order, key};
 use crate::source::aws::s3::object::{Listed, Place, timestamp};
 use crate::source::estate::{Body, EntrySink, Stopped};
@@ -27,12 +28,24 @@ struct Held<'h> {
     place: &'h Arc<Place>,
     sink: &'h EntrySink,
     order: Order<'h>,
-    waiting: BTreeMap<Vec<u8>, Version>,
+    waiting: Waiting<Version>,
+}
+
+/// What waits, by path. There are services whose pages begin with what the one before ended with; it waits once.
+struct Waiting<V>(BTreeMap<Vec<u8>, V>);
+
+impl<V> Waiting<V> {
+    /// The first of what comes before a key: all its paths, and those of all keys to come, are after it. Or of everything.
+    fn pop_before(&mut self, key: Option<&[u8]>) -> Option<(Vec<u8>, V)> {
+        let first = self.0.first_entry()?;
+        let is_before = key.is_none_or(|key| first.key().as_slice() < key);
+        is_before.then(|| first.remove_entry())
+    }
 }
 
 /// Sends every version.
 pub(super) async fn capture(place: &Arc<Place>, calls: &Calls<'_>, sink: &EntrySink) -> Result<(), Stopped> {
-    let mut held = Held { place, sink, order: Order::new(calls, ACTION), waiting: BTreeMap::new() };
+    let mut held = Held { place, sink, order: Order::new(calls, ACTION), waiting: Waiting(BTreeMap::new()) };
     let mut next: Option<(String, Option<String>)> = None;
     loop {
         let request = place.client.list_object_versions().bucket(&place.bucket).encoding_type(EncodingType::Url);
@@ -42,13 +55,16 @@ pub(super) async fn capture(place: &Arc<Place>, calls: &Calls<'_>, sink: &EntryS
         let page = calls.typed(ACTION, || request.clone().send()).await?;
         let is_encoded = page.encoding_type() == Some(&EncodingType::Url);
         held.order.begin_page(page.versions().is_empty() && page.delete_markers().is_empty())?;
-        for version in page.versions.unwrap_or_default() {
-            let listed = listed(version, is_encoded);
-            held.take(path_of(&listed.key, listed.version.as_deref()), Version::Object(listed))?;
+        let versions = page.versions.unwrap_or_default().into_iter();
+        let mut versions: Vec<Listed> = versions.map(|version| listed(version, is_encoded)).collect();
+        detail::ask_all(versions.iter_mut(), place, sink).await?;
+        for version in versions {
+            held.waiting.0.insert(version.path(), Version::Object(version));
         }
         for marker in page.delete_markers.unwrap_or_default() {
-            let path = path_of(&key(marker.key.clone(), is_encoded), marker.version_id.as_deref());
-            held.take(path, Version::Marker(metadata(marker)))?;
+            let (key, metadata) = (key(marker.key.clone(), is_encoded), metadata(marker));
+            let marker = Listed { key, version: metadata.version_id.clone(), ..Listed::default() };
+            held.waiting.0.insert(marker.path(), Version::Marker(metadata));
         }
         let version_marker = page.next_version_id_marker;
         let after = page.next_key_marker.map(|marker| (key(Some(marker), is_encoded), version_marker));
@@ -62,23 +78,12 @@ pub(super) async fn capture(place: &Arc<Place>, calls: &Calls<'_>, sink: &EntryS
 }
 
 impl Held<'_> {
-    fn take(&mut self, path: Vec<u8>, version: Version) -> Result<(), Refusal> {
-        match self.waiting.insert(path, version) {
-            None => Ok(()),
-            Some(_) => Err(self.order.endless()),
-        }
-    }
-
-    /// Sends what comes before a key, of which all paths are after it as of all keys to come; or everything.
+    /// Sends what comes before a key, or everything.
     async fn send_before(&mut self, key: Option<&[u8]>) -> Result<(), Stopped> {
-        while let Some(first) = self.waiting.first_entry() {
-            if key.is_some_and(|key| first.key().as_slice() >= key) {
-                return Ok(());
-            }
-            let (path, version) = first.remove_entry();
+        while let Some((path, version)) = self.waiting.pop_before(key) {
             self.order.take(&path)?;
             match version {
-                Version::Object(listed) => listed.send(path, self.place, self.sink).await?,
+                Version::Object(version) => version.send(self.place, self.sink).await?,
                 Version::Marker(metadata) => {
                     let entry = Entry {
                         path: EntryPath(path),
@@ -95,27 +100,69 @@ impl Held<'_> {
     }
 }
 
-fn path_of(key: &str, version: Option<&str>) -> Vec<u8> {
-    format!("{key}@{}", version.unwrap_or("null")).into_bytes()
+/// A version's id; those of before there were versions are called so.
+fn version_id(stated: Option<String>) -> String {
+    stated.unwrap_or_else(|| "null".to_owned())
 }
 
 fn listed(version: ObjectVersion, is_encoded: bool) -> Listed {
     Listed {
         key: key(version.key, is_encoded),
-        version: version.version_id,
+        version: Some(version_id(version.version_id)),
         etag: version.e_tag,
         size: version.size.and_then(|size| u64::try_from(size).ok()).unwrap_or_default(),
         modified: version.last_modified,
         class: version.storage_class.map(|class| class.as_str().to_owned()).unwrap_or_default(),
         is_brought_back: version.restore_status.is_some_and(|status| status.restore_expiry_date.is_some()),
+        known: None,
     }
 }
 
 fn metadata(marker: DeleteMarkerEntry) -> ObjectMetadata {
     ObjectMetadata {
         modified: marker.last_modified.as_ref().map(timestamp).unwrap_or_default(),
-        version_id: marker.version_id,
+        version_id: Some(version_id(marker.version_id)),
         delete_marker: true,
         ..ObjectMetadata::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BTreeMap, Listed, Waiting};
+
+    fn path_of(key: &str, version: &str) -> Vec<u8> {
+        Listed { key: key.to_owned(), version: Some(version.to_owned()), ..Listed::default() }.path()
+    }
+
+    /// Keys one after another, as listed, a page each; the paths as they are sent.
+    fn sent(keys: &[&str]) -> Vec<String> {
+        let (mut waiting, mut sent) = (Waiting(BTreeMap::new()), Vec::new());
+        for (at, key) in keys.iter().enumerate() {
+            for version in ["2", "1"] {
+                waiting.0.insert(path_of(key, version), ());
+            }
+            let next = keys.get(at + 1).map(|key| key.as_bytes());
+            while let Some((path, ())) = waiting.pop_before(next) {
+                sent.push(String::from_utf8(path).expect("because it was text"));
+            }
+        }
+        assert!(waiting.0.is_empty());
+        sent
+    }
+
+    #[test]
+    fn versions_come_in_the_order_of_their_paths() {
+        let keys = ["a", "a!", "a!b", "a/b", "a/b/c", "a0", "a@", "a@1", "a@1@2", "aa", "b", "b.c", "c"];
+        let paths = sent(&keys);
+        assert_eq!(paths.len(), 2 * keys.len());
+        assert!(paths.is_sorted(), "{paths:?}");
+    }
+
+    #[test]
+    fn what_no_key_to_come_can_precede_does_not_wait() {
+        let mut waiting = Waiting(BTreeMap::from([(path_of("a", "null"), ()), (path_of("b", "null"), ())]));
+        assert_eq!(waiting.pop_before(Some(b"b")), Some((b"a@null".to_vec(), ())));
+        assert_eq!(waiting.pop_before(Some(b"b")), None);
     }
 }
