@@ -98,7 +98,7 @@ fn captured_is_what_boto3_reads(estate: &Estate, services: &str) {
     assert_eq!(counts, [Some(0); 3], "{second}: {said}");
 }
 
-const SERVICES: &str = "lambda,route53";
+const SERVICES: &str = "cloudfront,dynamodb,iam,lambda,route53,s3";
 
 #[test]
 fn what_is_captured_of_ministack_is_what_boto3_reads() {
@@ -107,5 +107,5 @@ fn what_is_captured_of_ministack_is_what_boto3_reads() {
 
 #[test]
 fn what_is_captured_of_moto_is_what_boto3_reads() {
-    captured_is_what_boto3_reads(&Estate::of_moto(), "route53");
+    captured_is_what_boto3_reads(&Estate::of_moto(), "cloudfront,dynamodb,iam,route53,s3");
 }
