@@ -21,6 +21,11 @@ use crate::source::estate::{Problem, Remote, Stopped};
 /// A table has one segment for so many bytes.
 const SEGMENT_SIZE: u64 = 32 << 20;
 const SEGMENTS_MAX: u64 = 8;
+/// A page is about so large. The service would give a megabyte, and where attributes are many and small, a page takes a
+/// hundred times its size while it is read.
+const PAGE_SIZE: u64 = 256 << 10;
+/// An item of a table whose size is not known yet.
+const ITEM_SIZE: u64 = 400;
 /// Pages without items, one after the other, that are taken for no end.
 const EMPTY_PAGES_MAX: u32 = 1000;
 
@@ -29,8 +34,10 @@ pub(super) struct Scan {
     pages: Box<dyn Pages>,
     key: PrimaryKey,
     segments: u64,
-    /// No more items than this.
+    /// No more items than this in all.
     sample: Option<u64>,
+    /// No more than this on a page.
+    page_items: u64,
     capacity: Option<Capacity>,
     pages_at_once: Arc<Semaphore>,
 }
@@ -50,12 +57,16 @@ impl Scan {
         sample: Option<u64>,
         pages_at_once: &Arc<Semaphore>,
     ) -> Self {
-        let wanted = 1 + table["TableSizeBytes"].as_u64().unwrap_or_default() / SEGMENT_SIZE;
+        let of = |member: &str| table[member].as_u64().unwrap_or_default();
+        let item_size = of("TableSizeBytes").checked_div(of("ItemCount")).filter(|size| *size > 0).unwrap_or(ITEM_SIZE);
+        let page_size = capacity.as_ref().map_or(PAGE_SIZE, Capacity::page_size).min(PAGE_SIZE);
+        let page_items = (page_size / item_size).max(1);
+        let wanted = 1 + of("TableSizeBytes") / SEGMENT_SIZE;
         let allowed = capacity.as_ref().map_or(SEGMENTS_MAX, Capacity::pages_at_once);
         // One after the other, a sample is the same again.
         let segments = if sample.is_some() { 1 } else { wanted.min(allowed).clamp(1, SEGMENTS_MAX) };
         let pages_at_once = Arc::clone(pages_at_once);
-        Self { pages, key: PrimaryKey::of(table), segments, sample, capacity, pages_at_once }
+        Self { pages, key: PrimaryKey::of(table), segments, sample, page_items, capacity, pages_at_once }
     }
 
     /// Scans all of it; the items in order.
@@ -104,8 +115,7 @@ async fn segment(scan: Arc<Scan>, number: u64, pages: mpsc::Sender<Page>) -> Res
             capacity.turn().await;
         }
         let room = Arc::clone(&scan.pages_at_once).acquire_owned().await.ok();
-        let limits = [missing, scan.capacity.as_ref().map(Capacity::page_items)];
-        let limit = limits.into_iter().flatten().min();
+        let limit = missing.unwrap_or(u64::MAX).min(scan.page_items);
         let wanted = Wanted { segment: (number, scan.segments), start: place.key.as_ref(), limit };
         let mut page = scan.pages.page(wanted).await?;
         if let Some(capacity) = &scan.capacity {
@@ -232,7 +242,7 @@ mod tests {
             if self.refused == Some(segment) && begun > segments {
                 return Err(problem("AccessDeniedException", String::new()));
             }
-            let count = wanted.limit.unwrap_or(u64::MAX).min(self.page);
+            let count = wanted.limit.min(self.page);
             let items: Vec<Value> =
                 (0..count).map(|at| begun + at * segments).take_while(|at| *at < self.items).map(Self::item).collect();
             let next = begun + count * segments;
