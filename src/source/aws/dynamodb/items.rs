@@ -8,12 +8,12 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde_json::{Map, Value};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{JoinSet, spawn_blocking};
 
 use crate::entry::Metadata;
 use crate::source::aws::dynamodb::capacity::Capacity;
-use crate::source::aws::dynamodb::order::PrimaryKey;
+use crate::source::aws::dynamodb::order::{Line, PrimaryKey};
 use crate::source::aws::dynamodb::pages::{Pages, Wanted, problem};
 use crate::source::aws::dynamodb::sorted::{Sorted, Sorter};
 use crate::source::estate::{Problem, Remote, Stopped};
@@ -32,7 +32,7 @@ const EMPTY_PAGES_MAX: u32 = 1000;
 /// What is scanned, and how.
 pub(super) struct Scan {
     pages: Box<dyn Pages>,
-    key: PrimaryKey,
+    key: Arc<PrimaryKey>,
     segments: u64,
     /// No more items than this in all.
     sample: Option<u64>,
@@ -40,12 +40,6 @@ pub(super) struct Scan {
     page_items: u64,
     capacity: Option<Capacity>,
     pages_at_once: Arc<Semaphore>,
-}
-
-/// Items that came, and the room that they take until they are sorted.
-struct Page {
-    items: Vec<Value>,
-    _room: Option<OwnedSemaphorePermit>,
 }
 
 impl Scan {
@@ -66,19 +60,16 @@ impl Scan {
         // One after the other, a sample is the same again.
         let segments = if sample.is_some() { 1 } else { wanted.min(allowed).clamp(1, SEGMENTS_MAX) };
         let pages_at_once = Arc::clone(pages_at_once);
-        Self { pages, key: PrimaryKey::of(table), segments, sample, page_items, capacity, pages_at_once }
+        Self { pages, key: Arc::new(PrimaryKey::of(table)), segments, sample, page_items, capacity, pages_at_once }
     }
 
     /// Scans all of it; the items in order.
     pub(super) async fn run(self, mut sorter: Sorter) -> Result<Sorted, Problem> {
         let scan = Arc::new(self);
-        let (sender, mut pages) = mpsc::channel::<Page>(1);
-        let key = scan.key.clone();
+        let (sender, mut pages) = mpsc::channel::<Vec<Line>>(1);
         let sorting = spawn_blocking(move || {
-            while let Some(page) = pages.blocking_recv() {
-                for item in page.items {
-                    sorter.push(key.line(item))?;
-                }
+            while let Some(lines) = pages.blocking_recv() {
+                lines.iter().try_for_each(|line| sorter.push(line))?;
             }
             sorter.finish()
         });
@@ -107,7 +98,7 @@ impl Scan {
 }
 
 /// Sends all pages of one segment.
-async fn segment(scan: Arc<Scan>, number: u64, pages: mpsc::Sender<Page>) -> Result<(), Stopped> {
+async fn segment(scan: Arc<Scan>, number: u64, pages: mpsc::Sender<Vec<Line>>) -> Result<(), Stopped> {
     let mut place = Place::default();
     let mut missing = scan.sample;
     while missing != Some(0) {
@@ -129,7 +120,11 @@ async fn segment(scan: Arc<Scan>, number: u64, pages: mpsc::Sender<Page>) -> Res
             *missing -= items.len() as u64;
         }
         let is_last = !place.go_on(page["LastEvaluatedKey"].take(), items.is_empty())?;
-        pages.send(Page { items, _room: room }).await.map_err(|_| Stopped::Unwanted)?;
+        let key = Arc::clone(&scan.key);
+        let lines = spawn_blocking(move || items.into_iter().map(|item| key.line(item)).collect());
+        let lines = lines.await.map_err(|error| problem("Stopped", error.to_string()))?;
+        drop(room);
+        pages.send(lines).await.map_err(|_| Stopped::Unwanted)?;
         if is_last {
             break;
         }
