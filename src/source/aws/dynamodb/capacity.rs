@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 /// Units that a page of a megabyte takes, read consistently: one for each 4 KiB.
 const PAGE_UNITS: f64 = 256.0;
-const UNIT_SIZE: f64 = 4096.0;
+const UNIT_SIZE: u64 = 4096;
 /// So many seconds' units may be taken at once: a table keeps what was not used for five minutes.
 const BURST_SECONDS: f64 = 60.0;
 
@@ -17,8 +17,6 @@ const BURST_SECONDS: f64 = 60.0;
 pub(super) struct Capacity {
     /// Units a second.
     rate: f64,
-    /// Items that take a second's units.
-    page_items: u64,
     purse: Mutex<Purse>,
 }
 
@@ -37,12 +35,8 @@ impl Capacity {
             return None;
         }
         let rate = (units * share).max(f64::MIN_POSITIVE);
-        let of = |member: &str| table[member].as_f64().unwrap_or_default();
-        let item_size = (of("TableSizeBytes") / of("ItemCount").max(1.0)).max(1.0);
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of items, from 1 on")]
-        let page_items = (rate.clamp(1.0, PAGE_UNITS) * UNIT_SIZE / item_size).max(1.0) as u64;
         let purse = Purse { units: rate * BURST_SECONDS, filled: Instant::now() };
-        Some(Self { rate, page_items, purse: Mutex::new(purse) })
+        Some(Self { rate, purse: Mutex::new(purse) })
     }
 
     /// As many segments as get a page each second.
@@ -52,9 +46,11 @@ impl Capacity {
         pages.max(1)
     }
 
-    /// How many items a page may have.
-    pub(super) fn page_items(&self) -> u64 {
-        self.page_items
+    /// Bytes that take a second's units, of a page at most.
+    pub(super) fn page_size(&self) -> u64 {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small number, from 1 on")]
+        let units = self.rate.clamp(1.0, PAGE_UNITS) as u64;
+        units * UNIT_SIZE
     }
 
     /// Waits until what was taken is paid.
@@ -73,7 +69,7 @@ impl Capacity {
         let passed = now.saturating_duration_since(purse.filled).as_secs_f64();
         purse.units = (purse.units + passed * self.rate).min(self.rate * BURST_SECONDS);
         purse.filled = now;
-        Duration::try_from_secs_f64(-purse.units.min(0.0) / self.rate).unwrap_or_default()
+        Duration::try_from_secs_f64(-purse.units.min(0.0) / self.rate).unwrap_or(Duration::MAX)
     }
 }
 
@@ -85,10 +81,9 @@ mod tests {
 
     #[test]
     fn a_scan_takes_its_share_and_no_more() {
-        let table =
-            json!({"ProvisionedThroughput": {"ReadCapacityUnits": 40}, "ItemCount": 10, "TableSizeBytes": 20480});
+        let table = json!({"ProvisionedThroughput": {"ReadCapacityUnits": 40}});
         let capacity = Capacity::of(&table, 0.25).expect("because the table is provisioned");
-        assert_eq!((capacity.page_items(), capacity.pages_at_once()), (20, 1));
+        assert_eq!((capacity.page_size(), capacity.pages_at_once()), (40960, 1));
         let start = capacity.purse.lock().expect("because nobody else holds it").filled;
         capacity.spend(Some(600.0));
         assert_eq!(capacity.wait(start).as_millis(), 0);

@@ -8,12 +8,12 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde_json::{Map, Value};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{JoinSet, spawn_blocking};
 
 use crate::entry::Metadata;
 use crate::source::aws::dynamodb::capacity::Capacity;
-use crate::source::aws::dynamodb::order::PrimaryKey;
+use crate::source::aws::dynamodb::order::{Line, PrimaryKey};
 use crate::source::aws::dynamodb::pages::{Pages, Wanted, problem};
 use crate::source::aws::dynamodb::sorted::{Sorted, Sorter};
 use crate::source::estate::{Problem, Remote, Stopped};
@@ -21,24 +21,25 @@ use crate::source::estate::{Problem, Remote, Stopped};
 /// A table has one segment for so many bytes.
 const SEGMENT_SIZE: u64 = 32 << 20;
 const SEGMENTS_MAX: u64 = 8;
+/// A page is about so large. The service would give a megabyte, and where attributes are many and small, a page takes a
+/// hundred times its size while it is read.
+const PAGE_SIZE: u64 = 256 << 10;
+/// An item of a table whose size is not known yet.
+const ITEM_SIZE: u64 = 400;
 /// Pages without items, one after the other, that are taken for no end.
 const EMPTY_PAGES_MAX: u32 = 1000;
 
 /// What is scanned, and how.
 pub(super) struct Scan {
     pages: Box<dyn Pages>,
-    key: PrimaryKey,
+    key: Arc<PrimaryKey>,
     segments: u64,
-    /// No more items than this.
+    /// No more items than this in all.
     sample: Option<u64>,
+    /// No more than this on a page.
+    page_items: u64,
     capacity: Option<Capacity>,
     pages_at_once: Arc<Semaphore>,
-}
-
-/// Items that came, and the room that they take until they are sorted.
-struct Page {
-    items: Vec<Value>,
-    _room: Option<OwnedSemaphorePermit>,
 }
 
 impl Scan {
@@ -50,24 +51,25 @@ impl Scan {
         sample: Option<u64>,
         pages_at_once: &Arc<Semaphore>,
     ) -> Self {
-        let wanted = 1 + table["TableSizeBytes"].as_u64().unwrap_or_default() / SEGMENT_SIZE;
+        let of = |member: &str| table[member].as_u64().unwrap_or_default();
+        let item_size = of("TableSizeBytes").checked_div(of("ItemCount")).filter(|size| *size > 0).unwrap_or(ITEM_SIZE);
+        let page_size = capacity.as_ref().map_or(PAGE_SIZE, Capacity::page_size).min(PAGE_SIZE);
+        let page_items = (page_size / item_size).max(1);
+        let wanted = 1 + of("TableSizeBytes") / SEGMENT_SIZE;
         let allowed = capacity.as_ref().map_or(SEGMENTS_MAX, Capacity::pages_at_once);
         // One after the other, a sample is the same again.
         let segments = if sample.is_some() { 1 } else { wanted.min(allowed).clamp(1, SEGMENTS_MAX) };
         let pages_at_once = Arc::clone(pages_at_once);
-        Self { pages, key: PrimaryKey::of(table), segments, sample, capacity, pages_at_once }
+        Self { pages, key: Arc::new(PrimaryKey::of(table)), segments, sample, page_items, capacity, pages_at_once }
     }
 
     /// Scans all of it; the items in order.
     pub(super) async fn run(self, mut sorter: Sorter) -> Result<Sorted, Problem> {
         let scan = Arc::new(self);
-        let (sender, mut pages) = mpsc::channel::<Page>(1);
-        let key = scan.key.clone();
+        let (sender, mut pages) = mpsc::channel::<Vec<Line>>(1);
         let sorting = spawn_blocking(move || {
-            while let Some(page) = pages.blocking_recv() {
-                for item in page.items {
-                    sorter.push(key.line(item))?;
-                }
+            while let Some(lines) = pages.blocking_recv() {
+                lines.iter().try_for_each(|line| sorter.push(line))?;
             }
             sorter.finish()
         });
@@ -96,7 +98,7 @@ impl Scan {
 }
 
 /// Sends all pages of one segment.
-async fn segment(scan: Arc<Scan>, number: u64, pages: mpsc::Sender<Page>) -> Result<(), Stopped> {
+async fn segment(scan: Arc<Scan>, number: u64, pages: mpsc::Sender<Vec<Line>>) -> Result<(), Stopped> {
     let mut place = Place::default();
     let mut missing = scan.sample;
     while missing != Some(0) {
@@ -104,8 +106,7 @@ async fn segment(scan: Arc<Scan>, number: u64, pages: mpsc::Sender<Page>) -> Res
             capacity.turn().await;
         }
         let room = Arc::clone(&scan.pages_at_once).acquire_owned().await.ok();
-        let limits = [missing, scan.capacity.as_ref().map(Capacity::page_items)];
-        let limit = limits.into_iter().flatten().min();
+        let limit = missing.unwrap_or(u64::MAX).min(scan.page_items);
         let wanted = Wanted { segment: (number, scan.segments), start: place.key.as_ref(), limit };
         let mut page = scan.pages.page(wanted).await?;
         if let Some(capacity) = &scan.capacity {
@@ -119,7 +120,11 @@ async fn segment(scan: Arc<Scan>, number: u64, pages: mpsc::Sender<Page>) -> Res
             *missing -= items.len() as u64;
         }
         let is_last = !place.go_on(page["LastEvaluatedKey"].take(), items.is_empty())?;
-        pages.send(Page { items, _room: room }).await.map_err(|_| Stopped::Unwanted)?;
+        let key = Arc::clone(&scan.key);
+        let lines = spawn_blocking(move || items.into_iter().map(|item| key.line(item)).collect());
+        let lines = lines.await.map_err(|error| problem("Stopped", error.to_string()))?;
+        drop(room);
+        pages.send(lines).await.map_err(|_| Stopped::Unwanted)?;
         if is_last {
             break;
         }
@@ -232,7 +237,7 @@ mod tests {
             if self.refused == Some(segment) && begun > segments {
                 return Err(problem("AccessDeniedException", String::new()));
             }
-            let count = wanted.limit.unwrap_or(u64::MAX).min(self.page);
+            let count = wanted.limit.min(self.page);
             let items: Vec<Value> =
                 (0..count).map(|at| begun + at * segments).take_while(|at| *at < self.items).map(Self::item).collect();
             let next = begun + count * segments;

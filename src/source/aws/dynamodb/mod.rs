@@ -40,8 +40,8 @@ const NO_POLICY: &[&str] = &["PolicyNotFoundException"];
 /// Memory for items, of all tables together, and the step in which a table takes it.
 const MEMORY: usize = 64 << 20;
 const MEMORY_STEP: usize = 1 << 20;
-/// Pages of a megabyte at once, of all tables together: each takes many times as much while it is read.
-const PAGES_AT_ONCE: usize = 4;
+/// Pages at once, of all tables together, until they are lines.
+const PAGES_AT_ONCE: usize = 6;
 
 /// Which items of tables are captured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -28,7 +28,7 @@ pub(super) struct Wanted<'w> {
     /// Where the page before ended.
     pub(super) start: Option<&'w Value>,
     /// No more items than this.
-    pub(super) limit: Option<u64>,
+    pub(super) limit: u64,
 }
 
 /// A problem of scanning.
@@ -54,7 +54,7 @@ impl Pages for Table {
             .table_name(&self.name)
             .consistent_read(true)
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .set_limit(wanted.limit.map(number))
+            .limit(number(wanted.limit))
             .set_exclusive_start_key(wanted.start.map(typed).transpose()?);
         if let (segment, segments @ 2..) = wanted.segment {
             request = request.segment(number(segment)).total_segments(number(segments));

@@ -9,7 +9,6 @@ use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::vec;
 
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -25,7 +24,7 @@ const RUNS_MAX: usize = 16;
 /// Bytes of lines that go out together, about.
 const PART_SIZE: usize = 256 << 10;
 /// What a line costs beside its bytes.
-const LINE_COST: usize = size_of::<Line>() + 16;
+const LINE_COST: usize = size_of::<Held>();
 /// What leads a line in a run: its length and where its key ends.
 const LEAD_SIZE: usize = 8;
 
@@ -48,9 +47,7 @@ pub(super) struct Sorter {
     folder: PathBuf,
     budget: Budget,
     taken: Vec<OwnedSemaphorePermit>,
-    lines: Vec<Line>,
-    /// What the lines in memory cost.
-    held: usize,
+    held: Memory,
     /// Runs by level; those of a level are about as large as each other.
     levels: Vec<Vec<Run>>,
     /// Bytes of all lines.
@@ -60,15 +57,14 @@ pub(super) struct Sorter {
 impl Sorter {
     /// Runs go to `folder`.
     pub(super) fn new(budget: Budget, folder: PathBuf) -> Self {
-        Self { folder, budget, taken: Vec::new(), lines: Vec::new(), held: 0, levels: Vec::new(), size: 0 }
+        Self { folder, budget, taken: Vec::new(), held: Memory::default(), levels: Vec::new(), size: 0 }
     }
 
     /// Takes a line; goes to disk where memory is short, so this may block.
-    pub(super) fn push(&mut self, line: Line) -> io::Result<()> {
-        self.held += line.bytes().len() + LINE_COST;
+    pub(super) fn push(&mut self, line: &Line) -> io::Result<()> {
         self.size += line.text().len() as u64;
-        self.lines.push(line);
-        while self.held > self.budget.step * (1 + self.taken.len()) {
+        self.held.push(line);
+        while self.held.cost() > self.budget.step * (1 + self.taken.len()) {
             match Arc::clone(&self.budget.steps).try_acquire_owned() {
                 Ok(step) => self.taken.push(step),
                 Err(_) => return self.spill(),
@@ -79,8 +75,8 @@ impl Sorter {
 
     /// All lines, in order.
     pub(super) fn finish(mut self) -> io::Result<Sorted> {
-        self.lines.sort_unstable();
-        let mut inputs = vec![Input::Memory(self.lines.into_iter())];
+        self.held.sort();
+        let mut inputs = vec![Input::Memory(self.held)];
         for run in self.levels.into_iter().flatten() {
             inputs.push(Input::Run(run.read()?));
         }
@@ -89,12 +85,12 @@ impl Sorter {
 
     /// Writes what is in memory as a run.
     fn spill(&mut self) -> io::Result<()> {
-        self.lines.sort_unstable();
+        self.held.sort();
         let mut writer = RunWriter::new(&self.folder)?;
-        for line in self.lines.drain(..) {
+        while let Some(line) = self.held.next() {
             writer.push(&line)?;
         }
-        self.held = 0;
+        self.held.clear();
         let mut run = writer.finish()?;
         let mut level = 0;
         loop {
@@ -109,6 +105,51 @@ impl Sorter {
             run = merged(runs, &self.folder)?;
             level += 1;
         }
+    }
+}
+
+/// Lines in one stretch of memory, so that it is given back whole.
+#[derive(Default)]
+struct Memory {
+    bytes: Vec<u8>,
+    lines: Vec<Held>,
+    /// So many lines were given out.
+    given: usize,
+}
+
+/// Where a line stands, how long it is, and where its key ends.
+struct Held {
+    start: usize,
+    size: usize,
+    text_at: usize,
+}
+
+impl Memory {
+    fn cost(&self) -> usize {
+        self.bytes.len() + self.lines.len() * LINE_COST
+    }
+
+    fn push(&mut self, line: &Line) {
+        self.lines.push(Held { start: self.bytes.len(), size: line.bytes().len(), text_at: line.text_at() });
+        self.bytes.extend_from_slice(line.bytes());
+    }
+
+    fn sort(&mut self) {
+        let Self { bytes, lines, .. } = self;
+        let of = |line: &Held| &bytes[line.start..line.start + line.size];
+        lines.sort_unstable_by(|one, other| of(one).cmp(of(other)));
+    }
+
+    fn next(&mut self) -> Option<Line> {
+        let Held { start, size, text_at } = self.lines.get(self.given)?;
+        self.given += 1;
+        Some(Line::new(&self.bytes[*start..start + size], *text_at))
+    }
+
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.lines.clear();
+        self.given = 0;
     }
 }
 
@@ -150,7 +191,7 @@ impl Sorted {
 
 /// Where lines come from in order.
 enum Input {
-    Memory(vec::IntoIter<Line>),
+    Memory(Memory),
     Run(RunReader),
 }
 
@@ -324,7 +365,7 @@ mod tests {
     fn sorter_of(texts: &[String], budget: Budget, folder: &Path) -> Sorter {
         let mut sorter = Sorter::new(budget, folder.to_owned());
         for text in texts {
-            sorter.push(line(text)).expect("because there is room");
+            sorter.push(&line(text)).expect("because there is room");
         }
         sorter
     }
@@ -400,6 +441,6 @@ mod tests {
     fn without_a_folder_for_runs_it_is_an_error() {
         let folder = folder();
         let mut sorter = Sorter::new(Budget::new(0, 1), folder.path().join("none"));
-        assert!(sorter.push(line("a")).is_err());
+        assert!(sorter.push(&line("a")).is_err());
     }
 }
