@@ -4,7 +4,7 @@
 
 What each service must hold says `oracle/<service>.py`: a function `expected(client, account)` that returns a dict from the
 path in the layout to the JSON of the document there, or to {"sha256": hex} of a body. Lists are compared as sets, absent
-members as nulls, times as moments; nothing else is forgiven.
+members as nulls, times as moments, and what says when it was asked not at all; nothing else is forgiven.
 """
 import base64
 import datetime
@@ -18,6 +18,8 @@ import boto3
 from botocore.config import Config
 
 MISSING = object()
+# Members that say when the answer was given: no two answers agree.
+MOVING = ("EarliestRestorableDateTime", "LatestRestorableDateTime")
 
 
 def clients(endpoint, home):
@@ -53,7 +55,8 @@ def moment(value):
 def plain(value):
     """Without nulls and metadata of the answer; lists in an order of their own."""
     if isinstance(value, dict):
-        return {key: plain(one) for key, one in value.items() if one is not None and key != "ResponseMetadata"}
+        left_out = (*MOVING, "ResponseMetadata")
+        return {key: plain(one) for key, one in value.items() if one is not None and key not in left_out}
     if isinstance(value, (list, tuple, set)):
         return sorted((plain(one) for one in value), key=lambda one: json.dumps(one, sort_keys=True, default=str))
     if isinstance(value, (bytes, bytearray)):
