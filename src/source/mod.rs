@@ -6,5 +6,6 @@
 
 #[cfg(feature = "aws")]
 pub mod aws;
+pub mod canonical;
 pub mod estate;
 pub mod local;

@@ -21,6 +21,7 @@ use crate::resource::{Resource, ResourceRecord, Summary};
 use crate::source::estate::{Discovery, EntrySink, Problem, Sent, Source, Stopped};
 
 mod fetch;
+mod map;
 mod store;
 
 /// Threads that store; as many resources may be large at once, less one that is left for the small ones.

@@ -8,17 +8,18 @@ use bytes::Bytes;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
-use crate::entry::{Content, Entry, EntryPath};
+use crate::entry::{Content, Entry, EntryKind, EntryPath};
 use crate::operation::backup::assemble::Counts;
 use crate::operation::backup::estate::fetch::{Part, fetch};
+use crate::operation::backup::estate::map::{Map, bytes_of};
 use crate::operation::backup::estate::{Agent, Captured, Work};
 use crate::operation::backup::{BackupError, Context, Rereading, stream, tree_parameters};
 use crate::operation::pages::PageWriter;
-use crate::progress::Event;
 use crate::repository::pack::PackKind;
 use crate::repository::reader::Reader;
 use crate::repository::session::ChunkWriter;
-use crate::resource::{Coverage, Gap, Resource, ResourceRecord, escape_path};
+use crate::resource::{Resource, ResourceRecord, escape_path};
+use crate::source::canonical::is_same;
 use crate::source::estate::{Body, Found, Problem, Remote, Sent};
 use crate::tree::builder::TreeBuilder;
 use crate::tree::cursor::Cursor;
@@ -57,15 +58,6 @@ enum Coming {
     Here(Bytes),
     Fetched(mpsc::Receiver<Part>),
     Later(Box<dyn Remote>),
-}
-
-/// The map of one resource while it is built.
-struct Map<'b, 'r> {
-    resource: Resource,
-    builder: TreeBuilder<&'b mut PageWriter<'r>>,
-    gaps: Vec<Gap>,
-    gap_count: u64,
-    counts: Counts,
 }
 
 impl<'c> Storer<'c> {
@@ -129,8 +121,8 @@ impl<'c> Storer<'c> {
     ) -> Result<(ResourceRecord, Counts), BackupError> {
         let Self { context, runtime, ahead, reader, data, lists, pages } = self;
         let builder = TreeBuilder::new(tree_parameters(context.session.repository()), &mut *pages);
-        let mut map = Map { resource, builder, gaps: Vec::new(), gap_count: 0, counts: Counts::default() };
-        let mut fill = Filler { context, runtime, ahead, data, lists, agent };
+        let mut map = Map::new(resource, builder);
+        let mut fill = Filler { context, runtime, ahead, reader, data, lists, agent };
         let mut before = earlier.map(|record| Cursor::new(&*reader, record.root));
         let mut pending: VecDeque<Pending> = VecDeque::new();
         let mut end = Some(Problem { reason: "the source ended early".to_owned(), ..Problem::default() });
@@ -140,6 +132,10 @@ impl<'c> Storer<'c> {
             }
             match sent {
                 Sent::Found(found) => {
+                    if !map.is_next(&found.entry.path) {
+                        map.take_gap(disorder().at(found.entry.path.as_bytes()), context);
+                        continue;
+                    }
                     let known = match &mut before {
                         Some(cursor) => earlier_of(cursor, &found.entry.path, &mut map.counts)?,
                         None => None,
@@ -168,6 +164,12 @@ impl<'c> Storer<'c> {
         }
         map.finish(end, context)
     }
+}
+
+/// A list that is not in order, or has something twice.
+fn disorder() -> Problem {
+    let reason = "it was listed twice, or out of order".to_owned();
+    Problem { action: "list".to_owned(), code: "Disorder".to_owned(), reason, ..Problem::default() }
 }
 
 /// The path of what was sent; what has none comes first, and the end last.
@@ -209,6 +211,7 @@ struct Filler<'f, 'c, 'a> {
     context: &'f Context<'c>,
     runtime: &'f Handle,
     ahead: &'f Arc<Semaphore>,
+    reader: &'f Reader<'c>,
     data: &'f mut ChunkWriter<'c>,
     lists: &'f mut PageWriter<'c>,
     agent: Option<&'f Agent<'a>>,
@@ -280,6 +283,11 @@ impl Filler<'_, '_, '_> {
                 map.push(earlier.as_ref().unwrap_or(&entry), earlier.as_ref())?;
                 return Ok(());
             }
+            Coming::Here(bytes)
+                if earlier.as_ref().is_some_and(|earlier| self.says_the_same(map, earlier, &entry, &bytes)) =>
+            {
+                return map.push(earlier.as_ref().unwrap_or(&entry), earlier.as_ref());
+            }
             Coming::Nothing => Ok((Content::Empty, 0)),
             Coming::Here(bytes) => {
                 let mut bytes = Some(bytes);
@@ -311,6 +319,16 @@ impl Filler<'_, '_, '_> {
                 Ok(())
             }
         }
+    }
+
+    /// Whether a document differs from that of the snapshot before in nothing but what changes by itself.
+    fn says_the_same(&self, map: &Map<'_, '_>, earlier: &Entry, entry: &Entry, bytes: &[u8]) -> bool {
+        let is_pair = earlier.kind == EntryKind::Document && entry.kind == EntryKind::Document;
+        if !is_pair || !self.context.session.index().holds(&earlier.content) {
+            return false;
+        }
+        let before = bytes_of(self.reader, &earlier.content);
+        before.is_some_and(|before| is_same(map.resource.source, entry.path.as_bytes(), &before, bytes))
     }
 
     /// Stores what a fetch sends; what it could not have is the inner error.
@@ -355,54 +373,5 @@ impl Filler<'_, '_, '_> {
     fn cut(&mut self, entry: &Entry, read: &mut stream::Read<'_>) -> Result<(Content, u64), BackupError> {
         let (context, name) = (self.context, entry.path.as_bytes());
         stream::store(name, read, &context.chunker, (&mut *self.data, &mut *self.lists), context.progress)
-    }
-}
-
-impl Map<'_, '_> {
-    fn push(&mut self, entry: &Entry, earlier: Option<&Entry>) -> Result<(), BackupError> {
-        match earlier {
-            None => self.counts.new += 1,
-            Some(earlier) if earlier == entry => self.counts.unchanged += 1,
-            Some(_) => self.counts.changed += 1,
-        }
-        Ok(self.builder.push(entry)?)
-    }
-
-    fn take_gap(&mut self, gap: Gap, context: &Context<'_>) {
-        let mut path = self.resource.path.clone();
-        path.extend_from_slice(format!("/{}", gap.path).as_bytes());
-        let message = format!("{}: {} {}", gap.action, gap.code, gap.reason);
-        context.progress.report(Event::Failed { path, message });
-        self.gap_count += 1;
-        if self.gaps.len() < Coverage::GAPS_MAX {
-            self.gaps.push(gap);
-        }
-    }
-
-    fn finish(mut self, end: Option<Problem>, context: &Context<'_>) -> Result<(ResourceRecord, Counts), BackupError> {
-        let is_empty = self.counts.new + self.counts.changed + self.counts.unchanged == 0;
-        let mut failed = None;
-        if let Some(problem) = end {
-            if is_empty && self.gap_count == 0 {
-                failed = Some(format!("{}: {} {}", problem.action, problem.code, problem.reason));
-            }
-            self.take_gap(problem.at(&[]), context);
-        }
-        let map = self.builder.finish()?;
-        let coverage = match failed {
-            Some(reason) => Coverage::Failed { reason },
-            None if self.gap_count == 0 => Coverage::Complete,
-            None => Coverage::Partial { gaps: self.gaps, count: self.gap_count },
-        };
-        let record = ResourceRecord {
-            source: self.resource.source.to_owned(),
-            path: escape_path(&self.resource.path),
-            root: map.id,
-            totals: map.totals,
-            coverage,
-            scope: Vec::new(),
-            attributes: self.resource.attributes,
-        };
-        Ok((record, self.counts))
     }
 }

@@ -35,7 +35,6 @@ OPERATIONS = {
         GetBucketRequestPayment GetBucketMetadataConfiguration GetObjectLockConfiguration ListBucketInventoryConfigurations
         ListBucketAnalyticsConfigurations ListBucketMetricsConfigurations ListBucketIntelligentTieringConfigurations
         GetObjectTagging GetObjectAcl""",
-    "cloudwatch": "DescribeAlarms",
     "sns": "ListTopics GetTopicAttributes ListSubscriptionsByTopic ListTagsForResource",
     "sts": "GetCallerIdentity",
 }

@@ -178,7 +178,11 @@ const ALARMS: Table = Table {
     name: "cloudwatch",
     folder: "cloudwatch",
     region: None,
-    service: Service { host: "monitoring", signing: "monitoring", protocol: Protocol::Query("2010-08-01") },
+    service: Service {
+        host: "monitoring",
+        signing: "monitoring",
+        protocol: Protocol::Json("GraniteServiceVersion20100801", "1.0"),
+    },
     lists: &[
         List {
             file: "metric-alarms.json",

@@ -1,0 +1,110 @@
+//! The map of one resource while it is built, and what is counted of it.
+
+use crate::entry::{Content, Entry, EntryPath, Piece};
+use crate::operation::backup::assemble::Counts;
+use crate::operation::backup::{BackupError, Context};
+use crate::operation::pages::PageWriter;
+use crate::progress::Event;
+use crate::repository::reader::Reader;
+use crate::resource::{Coverage, Gap, Resource, ResourceRecord, escape_path};
+use crate::source::estate::Problem;
+use crate::tree::builder::TreeBuilder;
+use crate::tree::list::PieceIter;
+
+/// Documents up to this size are compared with those of the snapshot before.
+const COMPARED_MAX: usize = 32 << 20;
+
+/// The map of one resource while it is built.
+pub(super) struct Map<'b, 'r> {
+    pub(super) resource: Resource,
+    builder: TreeBuilder<&'b mut PageWriter<'r>>,
+    gaps: Vec<Gap>,
+    gap_count: u64,
+    pub(super) counts: Counts,
+    /// The path that was sent last.
+    last: Option<EntryPath>,
+}
+
+impl<'b, 'r> Map<'b, 'r> {
+    pub(super) fn new(resource: Resource, builder: TreeBuilder<&'b mut PageWriter<'r>>) -> Self {
+        Self { resource, builder, gaps: Vec::new(), gap_count: 0, counts: Counts::default(), last: None }
+    }
+
+    /// Whether the path comes after all that were sent; it is the last one then.
+    pub(super) fn is_next(&mut self, path: &EntryPath) -> bool {
+        let is_next = self.last.as_ref().is_none_or(|last| last < path);
+        if is_next {
+            self.last = Some(path.clone());
+        }
+        is_next
+    }
+
+    pub(super) fn push(&mut self, entry: &Entry, earlier: Option<&Entry>) -> Result<(), BackupError> {
+        match earlier {
+            None => self.counts.new += 1,
+            Some(earlier) if earlier == entry => self.counts.unchanged += 1,
+            Some(_) => self.counts.changed += 1,
+        }
+        Ok(self.builder.push(entry)?)
+    }
+
+    pub(super) fn take_gap(&mut self, gap: Gap, context: &Context<'_>) {
+        let mut path = self.resource.path.clone();
+        path.extend_from_slice(format!("/{}", gap.path).as_bytes());
+        let message = format!("{}: {} {}", gap.action, gap.code, gap.reason);
+        context.progress.report(Event::Failed { path, message });
+        self.gap_count += 1;
+        if self.gaps.len() < Coverage::GAPS_MAX {
+            self.gaps.push(gap);
+        }
+    }
+
+    pub(super) fn finish(
+        mut self,
+        end: Option<Problem>,
+        context: &Context<'_>,
+    ) -> Result<(ResourceRecord, Counts), BackupError> {
+        let is_empty = self.counts.new + self.counts.changed + self.counts.unchanged == 0;
+        let mut failed = None;
+        if let Some(problem) = end {
+            if is_empty && self.gap_count == 0 {
+                failed = Some(format!("{}: {} {}", problem.action, problem.code, problem.reason));
+            }
+            self.take_gap(problem.at(&[]), context);
+        }
+        let map = self.builder.finish()?;
+        let coverage = match failed {
+            Some(reason) => Coverage::Failed { reason },
+            None if self.gap_count == 0 => Coverage::Complete,
+            None => Coverage::Partial { gaps: self.gaps, count: self.gap_count },
+        };
+        let record = ResourceRecord {
+            source: self.resource.source.to_owned(),
+            path: escape_path(&self.resource.path),
+            root: map.id,
+            totals: map.totals,
+            coverage,
+            scope: Vec::new(),
+            attributes: self.resource.attributes,
+        };
+        Ok((record, self.counts))
+    }
+}
+
+/// The bytes of a document that is stored; `None` where it is too large to be compared, or cannot be read.
+pub(super) fn bytes_of(reader: &Reader<'_>, content: &Content) -> Option<Vec<u8>> {
+    let mut bytes = match content {
+        Content::Inline(bytes) => return Some(bytes.clone()),
+        _ => Vec::new(),
+    };
+    for piece in PieceIter::new(reader, content) {
+        match piece.ok()? {
+            Piece::Chunk { id, .. } => bytes.extend_from_slice(&reader.chunk(&id).ok()?),
+            Piece::Zeros { .. } => return None,
+        }
+        if bytes.len() > COMPARED_MAX {
+            return None;
+        }
+    }
+    Some(bytes)
+}

@@ -1,0 +1,222 @@
+//! The engine that captures all sources, with sources made for it: what is fetched, what stays, what becomes a gap.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use jiff::Timestamp;
+use snap::codec::key::secret::FileKey;
+use snap::entry::{ChangeToken, Content, Entry, EntryKind, EntryPath, Metadata};
+use snap::operation::backup::{BackupReport, BackupRequest, Rereading, SnapshotLabel, backup};
+use snap::operation::check::{CheckRequest, Depth, Verdict, check};
+use snap::progress::Silent;
+use snap::repository::Repository;
+use snap::repository::keyring::Opener;
+use snap::repository::session::Mode;
+use snap::resource::{Coverage, Resource, ResourceRecord};
+use snap::source::estate::{Body, Discovery, EntrySink, Problem, Remote, Source, Stopped, resource};
+use snap::storage::memory::MemoryStorage;
+
+/// How a thing behaves.
+#[derive(Clone)]
+struct Thing {
+    path: &'static str,
+    token: &'static str,
+    parts: Vec<Bytes>,
+    fails: bool,
+}
+
+fn thing(path: &'static str, token: &'static str, content: &[u8]) -> Thing {
+    Thing { path, token, parts: vec![Bytes::copy_from_slice(content)], fails: false }
+}
+
+/// A source of one resource.
+struct Shelf {
+    name: &'static str,
+    things: Vec<Thing>,
+    documents: Vec<(&'static str, serde_json::Value)>,
+    ending: Option<Problem>,
+    is_large: bool,
+    opened: Arc<AtomicU64>,
+}
+
+impl Shelf {
+    fn new(name: &'static str, things: Vec<Thing>) -> Self {
+        Self { name, things, documents: Vec::new(), ending: None, is_large: true, opened: Arc::default() }
+    }
+}
+
+struct Fetch(Thing, Arc<AtomicU64>);
+
+#[async_trait]
+impl Remote for Fetch {
+    fn size(&self) -> Option<u64> {
+        Some(self.0.parts.iter().map(|part| part.len() as u64).sum())
+    }
+
+    async fn open(&mut self) -> Result<Option<Metadata>, Problem> {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        Ok(None)
+    }
+
+    async fn next(&mut self) -> Result<Option<Bytes>, Problem> {
+        match self.0.parts.is_empty() {
+            true if self.0.fails => Err(denied()),
+            true => Ok(None),
+            false => Ok(Some(self.0.parts.remove(0))),
+        }
+    }
+}
+
+fn denied() -> Problem {
+    Problem { action: "test:Get".to_owned(), code: "AccessDenied".to_owned(), ..Problem::default() }
+}
+
+#[async_trait]
+impl Source for Shelf {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    async fn discover(&self) -> Discovery {
+        let resources = vec![resource(self.name, format!("{}/one", self.name), [("arn", "arn:test")])];
+        Discovery { resources, unknown: Vec::new() }
+    }
+
+    fn is_large(&self, _resource: &Resource) -> bool {
+        self.is_large
+    }
+
+    async fn capture(&self, _resource: &Resource, sink: &EntrySink) -> Result<(), Stopped> {
+        for (path, document) in &self.documents {
+            sink.document(path, document).await?;
+        }
+        for thing in &self.things {
+            let entry = Entry {
+                path: EntryPath::from(thing.path),
+                kind: EntryKind::Object,
+                metadata: Metadata::None,
+                token: (!thing.token.is_empty()).then(|| ChangeToken::Opaque(thing.token.as_bytes().to_vec())),
+                content: Content::Empty,
+            };
+            sink.found(entry, Body::Remote(Box::new(Fetch(thing.clone(), Arc::clone(&self.opened))))).await?;
+        }
+        self.ending.clone().map_or(Ok(()), |problem| Err(problem.into()))
+    }
+}
+
+fn repository() -> Arc<Repository> {
+    let opener = Opener::Key(Arc::new(FileKey::generate()));
+    let storage = Arc::new(MemoryStorage::new());
+    Arc::new(Repository::init(storage, &[(opener, "")], Timestamp::UNIX_EPOCH, None).expect("init"))
+}
+
+fn capture(repository: &Arc<Repository>, sources: Vec<Shelf>) -> BackupReport {
+    let label = SnapshotLabel {
+        time: Timestamp::now(),
+        host: "host".to_owned(),
+        user: "user".to_owned(),
+        series: Some("estate".to_owned()),
+        tags: Vec::new(),
+        description: String::new(),
+        scope: Vec::new(),
+    };
+    let sources = sources.into_iter().map(|source| Arc::new(source) as Arc<dyn Source>).collect();
+    let request = BackupRequest {
+        roots: Vec::new(),
+        sources,
+        label,
+        rereading: Rereading::Changed,
+        mode: Mode::Write,
+        threads: 2,
+    };
+    let report = backup(repository, &request, &Silent).expect("a backup");
+    let checking = CheckRequest { depth: Depth::Data(100.0), threads: 1, now: Timestamp::now() };
+    let checked = check(repository, &checking, &Silent).expect("a check");
+    assert_eq!(checked.verdict(), Verdict::Sound, "{checked:?}");
+    report
+}
+
+fn record<'r>(report: &'r BackupReport, path: &str) -> &'r ResourceRecord {
+    report.record.resources.iter().find(|resource| resource.path == path).expect("it is there")
+}
+
+fn gaps(record: &ResourceRecord) -> Vec<(String, String)> {
+    match &record.coverage {
+        Coverage::Partial { gaps, .. } => gaps.iter().map(|gap| (gap.path.clone(), gap.code.clone())).collect(),
+        _ => Vec::new(),
+    }
+}
+
+#[test]
+fn what_has_the_token_of_the_snapshot_before_is_not_opened() {
+    let repository = repository();
+    let large = vec![7; 9 << 20];
+    let all =
+        |second: &'static str| vec![thing("a", "1", b"few"), thing("b", second, &large), thing("c", "", b"always")];
+    let first = capture(&repository, vec![Shelf::new("shelf", all("1"))]);
+    assert_eq!(record(&first, "shelf/one").totals.files, 3);
+    let (same, other) = (Shelf::new("shelf", all("1")), Shelf::new("shelf", all("2")));
+    let (of_same, of_other) = (Arc::clone(&same.opened), Arc::clone(&other.opened));
+    let second = capture(&repository, vec![same]);
+    assert_eq!((of_same.load(Ordering::Relaxed), second.record.summary.unchanged), (1, 3));
+    assert_eq!(record(&second, "shelf/one").root, record(&first, "shelf/one").root);
+    let third = capture(&repository, vec![other]);
+    assert_eq!((of_other.load(Ordering::Relaxed), third.record.summary.changed), (2, 1));
+}
+
+#[test]
+fn what_fails_is_a_gap_and_stops_nothing_else() {
+    let mut failing = thing("b", "1", b"half of it");
+    failing.fails = true;
+    let mut broken = Shelf::new("broken", vec![thing("a", "1", b"there")]);
+    broken.ending = Some(denied());
+    let mut empty = Shelf::new("empty", Vec::new());
+    empty.ending = Some(denied());
+    let shelf = Shelf::new("shelf", vec![thing("a", "1", b"one"), failing, thing("c", "1", b"three")]);
+    let report = capture(&repository(), vec![shelf, broken, empty]);
+    assert_eq!(gaps(record(&report, "shelf/one")), [("b".to_owned(), "AccessDenied".to_owned())]);
+    assert_eq!(record(&report, "shelf/one").totals.files, 2);
+    assert_eq!(gaps(record(&report, "broken/one")), [(String::new(), "AccessDenied".to_owned())]);
+    assert_eq!(record(&report, "broken/one").totals.files, 1);
+    assert!(matches!(record(&report, "empty/one").coverage, Coverage::Failed { .. }));
+    assert_eq!(report.gap_count(), 3);
+}
+
+#[test]
+fn a_list_out_of_order_loses_what_is_out_of_order_and_says_so() {
+    let listed = ["b", "a", "b", "c"].map(|path| thing(path, "1", path.as_bytes())).to_vec();
+    let report = capture(&repository(), vec![Shelf::new("shelf", listed)]);
+    let disorder = |path: &str| (path.to_owned(), "Disorder".to_owned());
+    assert_eq!(gaps(record(&report, "shelf/one")), [disorder("a"), disorder("b")]);
+    assert_eq!(record(&report, "shelf/one").totals.files, 2);
+}
+
+#[test]
+fn a_document_that_differs_in_what_changes_by_itself_is_unchanged() {
+    let repository = repository();
+    let table = |count: u64, name: &str| {
+        let mut shelf = Shelf::new("dynamodb", Vec::new());
+        shelf.is_large = false;
+        shelf.documents =
+            vec![("table-schema.json", serde_json::json!({"Table": {"ItemCount": count, "TableName": name}}))];
+        shelf
+    };
+    let first = capture(&repository, vec![table(1, "a")]);
+    let second = capture(&repository, vec![table(2, "a")]);
+    assert_eq!(record(&second, "dynamodb/one").root, record(&first, "dynamodb/one").root);
+    assert_eq!((second.record.summary.unchanged, second.record.summary.changed), (1, 0));
+    assert_eq!(capture(&repository, vec![table(2, "b")]).record.summary.changed, 1);
+}
+
+#[test]
+fn more_than_may_be_fetched_ahead_is_fetched_all_the_same() {
+    let names: Vec<&'static str> = (0..200).map(|number| &*format!("{number:03}").leak()).collect();
+    let content: Vec<u8> = (0..1_500_000_u32).map(|at| at.wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect();
+    let all = |names: &[&'static str]| names.iter().map(|name| thing(name, "1", &content)).collect::<Vec<_>>();
+    let sources = ["one", "two", "three"].map(|name| Shelf::new(name, all(&names[..60]))).into_iter().collect();
+    let report = capture(&repository(), sources);
+    assert_eq!(report.gap_count(), 0);
+    assert_eq!(report.record.summary.totals.bytes, 3 * 60 * 1_500_000);
+}
