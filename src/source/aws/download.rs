@@ -38,13 +38,9 @@ impl Download {
         }
     }
 
-    fn problem(&self, code: &str, reason: String) -> Problem {
+    /// Something that is wrong with this download.
+    pub(super) fn problem(&self, code: &str, reason: String) -> Problem {
         Problem { action: self.action.clone(), code: code.to_owned(), reason, hint: String::new() }
-    }
-
-    /// What a problem of this download says before it says what.
-    pub(super) fn problem_of_none(&self) -> Problem {
-        self.problem("", String::new())
     }
 
     /// An emulator may give addresses of the real world, which has nothing of ours.

@@ -45,7 +45,7 @@ impl Remote for Verified {
                     return Ok(None);
                 }
                 let reason = format!("the service states the SHA-256 {}, and what came has {found}", self.stated);
-                Err(Problem { code: "WrongHash".to_owned(), reason, ..self.inner.problem_of_none() })
+                Err(self.inner.problem("WrongHash", reason))
             }
         }
     }
