@@ -18,8 +18,11 @@ pub trait Source: Send + Sync {
     /// Its name, as records and options have it (`lambda`).
     fn name(&self) -> &'static str;
 
-    /// What exists now. Lists; opens nothing.
-    async fn discover(&self) -> Discovery;
+    /// Its folders in the layout (`lambda-functions`).
+    fn folders(&self) -> Vec<&'static str>;
+
+    /// What exists now. Lists; opens nothing. An error leaves all its folders unknown.
+    async fn discover(&self) -> Result<Discovery, Problem>;
 
     /// Sends every entry of one resource, in path order. An error loses the rest of the resource and nothing else.
     async fn capture(&self, resource: &Resource, sink: &EntrySink) -> Result<(), Stopped>;
@@ -45,9 +48,10 @@ pub struct Discovery {
 }
 
 impl Discovery {
-    /// Nothing is known of a whole folder.
-    pub fn unknown(folder: &str, problem: Problem) -> Self {
-        Self { resources: Vec::new(), unknown: vec![(folder.to_owned(), problem)] }
+    /// Nothing is known of these folders.
+    pub fn unknown(folders: Vec<&str>, problem: &Problem) -> Self {
+        let unknown = folders.into_iter().map(|folder| (folder.to_owned(), problem.clone())).collect();
+        Self { resources: Vec::new(), unknown }
     }
 }
 

@@ -1,16 +1,16 @@
 //! The engine that captures all sources, with sources made for it: what is fetched, what stays, what becomes a gap.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
 use snap::codec::key::secret::FileKey;
 use snap::entry::{ChangeToken, Content, Entry, EntryKind, EntryPath, Metadata};
-use snap::operation::backup::{BackupReport, BackupRequest, Rereading, SnapshotLabel, backup};
+use snap::operation::backup::{BackupError, BackupReport, BackupRequest, Rereading, SnapshotLabel, backup};
 use snap::operation::check::{CheckRequest, Depth, Verdict, check};
-use snap::progress::Silent;
+use snap::progress::{Event, Progress, Silent};
 use snap::repository::Repository;
 use snap::repository::keyring::Opener;
 use snap::repository::session::Mode;
@@ -79,9 +79,13 @@ impl Source for Shelf {
         self.name
     }
 
-    async fn discover(&self) -> Discovery {
+    fn folders(&self) -> Vec<&'static str> {
+        vec![self.name]
+    }
+
+    async fn discover(&self) -> Result<Discovery, Problem> {
         let resources = vec![resource(self.name, format!("{}/one", self.name), [("arn", "arn:test")])];
-        Discovery { resources, unknown: Vec::new() }
+        Ok(Discovery { resources, unknown: Vec::new() })
     }
 
     fn is_large(&self, _resource: &Resource) -> bool {
@@ -112,7 +116,7 @@ fn repository() -> Arc<Repository> {
     Arc::new(Repository::init(storage, &[(opener, "")], Timestamp::UNIX_EPOCH, None).expect("init"))
 }
 
-fn capture(repository: &Arc<Repository>, sources: Vec<Shelf>) -> BackupReport {
+fn request(sources: Vec<Arc<dyn Source>>) -> BackupRequest {
     let label = SnapshotLabel {
         time: Timestamp::now(),
         host: "host".to_owned(),
@@ -122,16 +126,12 @@ fn capture(repository: &Arc<Repository>, sources: Vec<Shelf>) -> BackupReport {
         description: String::new(),
         scope: Vec::new(),
     };
+    BackupRequest { roots: Vec::new(), sources, label, rereading: Rereading::Changed, mode: Mode::Write, threads: 2 }
+}
+
+fn capture(repository: &Arc<Repository>, sources: Vec<Shelf>) -> BackupReport {
     let sources = sources.into_iter().map(|source| Arc::new(source) as Arc<dyn Source>).collect();
-    let request = BackupRequest {
-        roots: Vec::new(),
-        sources,
-        label,
-        rereading: Rereading::Changed,
-        mode: Mode::Write,
-        threads: 2,
-    };
-    let report = backup(repository, &request, &Silent).expect("a backup");
+    let report = backup(repository, &request(sources), &Silent).expect("a backup");
     let checking = CheckRequest { depth: Depth::Data(100.0), threads: 1, now: Timestamp::now() };
     let checked = check(repository, &checking, &Silent).expect("a check");
     assert_eq!(checked.verdict(), Verdict::Sound, "{checked:?}");
@@ -219,4 +219,47 @@ fn more_than_may_be_fetched_ahead_is_fetched_all_the_same() {
     let report = capture(&repository(), sources);
     assert_eq!(report.gap_count(), 0);
     assert_eq!(report.record.summary.totals.bytes, 3 * 60 * 1_500_000);
+}
+
+/// A source whose service never answers; whoever waits for it wants to stop.
+#[derive(Clone, Default)]
+struct Stuck {
+    is_asked: Arc<AtomicBool>,
+}
+
+#[async_trait]
+impl Source for Stuck {
+    fn name(&self) -> &'static str {
+        "stuck"
+    }
+
+    fn folders(&self) -> Vec<&'static str> {
+        vec!["stuck"]
+    }
+
+    async fn discover(&self) -> Result<Discovery, Problem> {
+        Ok(Discovery { resources: vec![resource("stuck", "stuck/one".to_owned(), [])], unknown: Vec::new() })
+    }
+
+    async fn capture(&self, _resource: &Resource, sink: &EntrySink) -> Result<(), Stopped> {
+        sink.document("a.json", &serde_json::json!(1)).await?;
+        self.is_asked.store(true, Ordering::Relaxed);
+        std::future::pending().await
+    }
+}
+
+impl Progress for Stuck {
+    fn report(&self, _event: Event) {}
+
+    fn interrupted(&self) -> bool {
+        self.is_asked.load(Ordering::Relaxed)
+    }
+}
+
+#[test]
+fn a_wish_to_stop_is_noticed_while_nothing_answers() {
+    let stuck = Stuck::default();
+    let shelf = Shelf::new("shelf", vec![thing("a", "1", b"one")]);
+    let outcome = backup(&repository(), &request(vec![Arc::new(stuck.clone()), Arc::new(shelf)]), &stuck);
+    assert!(matches!(outcome, Err(BackupError::Interrupted)), "{outcome:?}");
 }

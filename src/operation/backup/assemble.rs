@@ -14,7 +14,7 @@ use crate::operation::backup::{BackupError, Context};
 use crate::operation::pages::PageWriter;
 use crate::progress::Event;
 use crate::repository::reader::Reader;
-use crate::resource::{Coverage, Gap, Resource};
+use crate::resource::{Coverage, Gap, Resource, Summary};
 use crate::source::local::LocalRoot;
 use crate::tree::builder::TreeBuilder;
 
@@ -48,6 +48,14 @@ impl Counts {
         self.unchanged += other.unchanged;
         self.removed += other.removed;
         self.bytes_read += other.bytes_read;
+    }
+
+    pub(super) fn add_to(&self, summary: &mut Summary) {
+        summary.new += self.new;
+        summary.changed += self.changed;
+        summary.unchanged += self.unchanged;
+        summary.removed += self.removed;
+        summary.bytes_read += self.bytes_read;
     }
 }
 

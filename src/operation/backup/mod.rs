@@ -242,7 +242,7 @@ fn capture(
         }
         Err(error) => return Err(error),
     };
-    estate.add_to(&mut summary);
+    estate.counts.add_to(&mut summary);
     records.extend(estate.records);
     if records.iter().all(|record| matches!(record.coverage, Coverage::Failed { .. })) {
         session.close()?;
@@ -315,11 +315,7 @@ fn capture_root(
     let assembled = assemble(context, root, resource, earlier.map(|earlier| (&reader, earlier.root)), &mut builder);
     let (coverage, map) = match assembled {
         Ok(Assembled { gaps, gap_count, counts }) => {
-            summary.new += counts.new;
-            summary.changed += counts.changed;
-            summary.unchanged += counts.unchanged;
-            summary.removed += counts.removed;
-            summary.bytes_read += counts.bytes_read;
+            counts.add_to(summary);
             let coverage =
                 if gap_count == 0 { Coverage::Complete } else { Coverage::Partial { gaps, count: gap_count } };
             (coverage, builder.finish()?)

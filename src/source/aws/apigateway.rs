@@ -12,9 +12,10 @@ use serde_json::{Value, json};
 use crate::resource::Resource;
 use crate::source::aws::account::Connection;
 use crate::source::aws::call::{Calls, Pages, Refusal, or_absent, text};
-use crate::source::aws::document::{Document, sorted};
+use crate::source::aws::document::Document;
 use crate::source::aws::generic::{Protocol, Request, Service};
-use crate::source::estate::{Discovery, EntrySink, Source, Stopped, resource};
+use crate::source::aws::listing::sorted;
+use crate::source::estate::{Discovery, EntrySink, Problem, Source, Stopped, resource};
 
 const NAME: &str = "apigateway";
 const FOLDER: &str = "api-gateway";
@@ -27,31 +28,31 @@ type Listed = (&'static str, &'static str, &'static str, &'static str);
 
 /// What belongs to a REST API, by the name of the part.
 const OF_REST: &[Listed] = &[
-    ("Authorizers", "GetAuthorizers", "/restapis/{Api}/authorizers", "id"),
-    ("Deployments", "GetDeployments", "/restapis/{Api}/deployments", "id"),
-    ("DocumentationParts", "GetDocumentationParts", "/restapis/{Api}/documentation/parts", "id"),
-    ("GatewayResponses", "GetGatewayResponses", "/restapis/{Api}/gatewayresponses", "responseType"),
-    ("Models", "GetModels", "/restapis/{Api}/models", "name"),
-    ("RequestValidators", "GetRequestValidators", "/restapis/{Api}/requestvalidators", "id"),
-    ("Resources", "GetResources", "/restapis/{Api}/resources", "path"),
+    ("Authorizers", "GetAuthorizers", "/restapis/{Api}/authorizers", "/id"),
+    ("Deployments", "GetDeployments", "/restapis/{Api}/deployments", "/id"),
+    ("DocumentationParts", "GetDocumentationParts", "/restapis/{Api}/documentation/parts", "/id"),
+    ("GatewayResponses", "GetGatewayResponses", "/restapis/{Api}/gatewayresponses", "/responseType"),
+    ("Models", "GetModels", "/restapis/{Api}/models", "/name"),
+    ("RequestValidators", "GetRequestValidators", "/restapis/{Api}/requestvalidators", "/id"),
+    ("Resources", "GetResources", "/restapis/{Api}/resources", "/path"),
 ];
 
 /// The same of an HTTP or WebSocket API.
 const OF_HTTP: &[Listed] = &[
-    ("Authorizers", "GetAuthorizers", "/v2/apis/{Api}/authorizers", "authorizerId"),
-    ("Deployments", "GetDeployments", "/v2/apis/{Api}/deployments", "deploymentId"),
-    ("Integrations", "GetIntegrations", "/v2/apis/{Api}/integrations", "integrationId"),
-    ("Models", "GetModels", "/v2/apis/{Api}/models", "name"),
-    ("Routes", "GetRoutes", "/v2/apis/{Api}/routes", "routeKey"),
+    ("Authorizers", "GetAuthorizers", "/v2/apis/{Api}/authorizers", "/authorizerId"),
+    ("Deployments", "GetDeployments", "/v2/apis/{Api}/deployments", "/deploymentId"),
+    ("Integrations", "GetIntegrations", "/v2/apis/{Api}/integrations", "/integrationId"),
+    ("Models", "GetModels", "/v2/apis/{Api}/models", "/name"),
+    ("Routes", "GetRoutes", "/v2/apis/{Api}/routes", "/routeKey"),
 ];
 
 /// What belongs to no API, by its file.
 const SHARED: &[Listed] = &[
-    ("api-keys.json", "GetApiKeys", "/apikeys", "id"),
-    ("client-certificates.json", "GetClientCertificates", "/clientcertificates", "clientCertificateId"),
-    ("domain-names.json", "GetDomainNames", "/domainnames", "domainName"),
-    ("usage-plans.json", "GetUsagePlans", "/usageplans", "id"),
-    ("vpc-links.json", "GetVpcLinks", "/vpclinks", "id"),
+    ("api-keys.json", "GetApiKeys", "/apikeys", "/id"),
+    ("client-certificates.json", "GetClientCertificates", "/clientcertificates", "/clientCertificateId"),
+    ("domain-names.json", "GetDomainNames", "/domainnames", "/domainName"),
+    ("usage-plans.json", "GetUsagePlans", "/usageplans", "/id"),
+    ("vpc-links.json", "GetVpcLinks", "/vpclinks", "/id"),
 ];
 
 /// The APIs of an account.
@@ -71,11 +72,12 @@ impl Source for ApiGateway {
         NAME
     }
 
-    async fn discover(&self) -> Discovery {
-        let account = match self.connection.account().await {
-            Ok(account) => account,
-            Err(problem) => return Discovery::unknown(FOLDER, problem),
-        };
+    fn folders(&self) -> Vec<&'static str> {
+        vec![FOLDER]
+    }
+
+    async fn discover(&self) -> Result<Discovery, Problem> {
+        let account = self.connection.account().await?;
         let mut found = Discovery::default();
         for region in &account.regions {
             let calls = Calls { account, service: NAME, region };
@@ -109,7 +111,7 @@ impl Source for ApiGateway {
                 }
             }
         }
-        found
+        Ok(found)
     }
 
     async fn capture(&self, resource: &Resource, sink: &EntrySink) -> Result<(), Stopped> {

@@ -36,9 +36,3 @@ impl<'s> Document<'s> {
         self.sink.document(self.path, &Value::Object(self.parts)).await
     }
 }
-
-/// The list in order of a member of its items, whatever order it came in.
-pub(super) fn sorted(mut items: Vec<Value>, by: &str) -> Value {
-    items.sort_by(|one, other| one[by].as_str().cmp(&other[by].as_str()));
-    Value::Array(items)
-}

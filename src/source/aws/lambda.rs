@@ -11,10 +11,11 @@ use crate::entry::{ChangeToken, Content, Entry, EntryKind, EntryPath, Metadata};
 use crate::resource::Resource;
 use crate::source::aws::account::{Account, Connection};
 use crate::source::aws::call::{Calls, Refusal, ask, list, or_absent, text, token};
-use crate::source::aws::document::{Document, sorted};
+use crate::source::aws::document::Document;
 use crate::source::aws::download::Download;
+use crate::source::aws::listing::sorted;
 use crate::source::aws::verified::Verified;
-use crate::source::estate::{Body, Discovery, EntrySink, Source, Stopped, resource};
+use crate::source::estate::{Body, Discovery, EntrySink, Problem, Source, Stopped, resource};
 
 const NAME: &str = "lambda";
 const FOLDER: &str = "lambda-functions";
@@ -48,12 +49,13 @@ impl Source for Lambda {
         NAME
     }
 
-    async fn discover(&self) -> Discovery {
+    fn folders(&self) -> Vec<&'static str> {
+        vec![FOLDER]
+    }
+
+    async fn discover(&self) -> Result<Discovery, Problem> {
         let mut found = Discovery::default();
-        let account = match self.connection.account().await {
-            Ok(account) => account,
-            Err(problem) => return Discovery::unknown(FOLDER, problem),
-        };
+        let account = self.connection.account().await?;
         for region in &account.regions {
             match functions(account, region).await {
                 Ok(functions) => found.resources.extend(functions.iter().map(|function| {
@@ -67,7 +69,7 @@ impl Source for Lambda {
                 }
             }
         }
-        found
+        Ok(found)
     }
 
     async fn capture(&self, resource: &Resource, sink: &EntrySink) -> Result<(), Stopped> {
@@ -121,35 +123,35 @@ impl Lambda {
         let versions = list!(calls, "ListVersionsByFunction", token("/NextMarker"), "/Versions", |marker| {
             client.list_versions_by_function().function_name(name).set_marker(marker)
         });
-        document.part("Versions", versions.await.map(|versions| sorted(versions, "Version"))).await?;
+        document.part("Versions", versions.await.map(|versions| sorted(versions, "/Version"))).await?;
         let aliases = list!(calls, "ListAliases", token("/NextMarker"), "/Aliases", |marker| {
             client.list_aliases().function_name(name).set_marker(marker)
         });
         let aliases = aliases.await;
         let mut qualifiers: Vec<Option<String>> = vec![None];
         qualifiers.extend(aliases.iter().flatten().map(|alias| Some(text(alias, "Name").to_owned())));
-        document.part("Aliases", aliases.map(|aliases| sorted(aliases, "Name"))).await?;
+        document.part("Aliases", aliases.map(|aliases| sorted(aliases, "/Name"))).await?;
         document.part("Policies", policies(name, &qualifiers, calls, client).await).await?;
         let mappings =
             list!(calls, "ListEventSourceMappings", token("/NextMarker"), "/EventSourceMappings", |marker| {
                 client.list_event_source_mappings().function_name(name).set_marker(marker)
             });
-        document.part("EventSourceMappings", mappings.await.map(|mappings| sorted(mappings, "UUID"))).await?;
+        document.part("EventSourceMappings", mappings.await.map(|mappings| sorted(mappings, "/UUID"))).await?;
         let next = token("/NextMarker");
         let invokes = list!(calls, "ListFunctionEventInvokeConfigs", next, "/FunctionEventInvokeConfigs", |marker| {
             client.list_function_event_invoke_configs().function_name(name).set_marker(marker)
         });
-        document.part("EventInvokeConfigs", invokes.await.map(|invokes| sorted(invokes, "FunctionArn"))).await?;
+        document.part("EventInvokeConfigs", invokes.await.map(|invokes| sorted(invokes, "/FunctionArn"))).await?;
         let urls = list!(calls, "ListFunctionUrlConfigs", token("/NextMarker"), "/FunctionUrlConfigs", |marker| {
             client.list_function_url_configs().function_name(name).set_marker(marker)
         });
-        document.part("UrlConfigs", urls.await.map(|urls| sorted(urls, "FunctionArn"))).await?;
+        document.part("UrlConfigs", urls.await.map(|urls| sorted(urls, "/FunctionArn"))).await?;
         let next = token("/NextMarker");
         let reserved =
             list!(calls, "ListProvisionedConcurrencyConfigs", next, "/ProvisionedConcurrencyConfigs", |marker| {
                 client.list_provisioned_concurrency_configs().function_name(name).set_marker(marker)
             });
-        document.part("ProvisionedConcurrencyConfigs", reserved.await.map(|of| sorted(of, "FunctionArn"))).await?;
+        document.part("ProvisionedConcurrencyConfigs", reserved.await.map(|of| sorted(of, "/FunctionArn"))).await?;
         let signing = client.get_function_code_signing_config().function_name(name);
         let signing = or_absent(ask!(calls, "GetFunctionCodeSigningConfig", signing).await, ABSENT);
         document.part("CodeSigningConfig", signing).await?;

@@ -18,6 +18,11 @@ pub(super) fn in_order(mut items: Vec<Value>, by: &str) -> Vec<Value> {
     items
 }
 
+/// The same as one value.
+pub(super) fn sorted(items: Vec<Value>, by: &str) -> Value {
+    Value::Array(in_order(items, by))
+}
+
 /// Sends a list as a document, or says why there is none.
 pub(super) async fn send_list(
     sink: &EntrySink,
@@ -26,7 +31,7 @@ pub(super) async fn send_list(
     by: &str,
 ) -> Result<(), Stopped> {
     match items {
-        Ok(items) => sink.document(path, &Value::Array(in_order(items, by))).await,
+        Ok(items) => sink.document(path, &sorted(items, by)).await,
         Err(refusal) => sink.gap(path, refusal.into_problem()).await,
     }
 }

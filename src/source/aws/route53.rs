@@ -11,8 +11,9 @@ use serde_json::{Value, json};
 use crate::resource::Resource;
 use crate::source::aws::account::{Account, Connection};
 use crate::source::aws::call::{Calls, Refusal, ask, list, text, token};
-use crate::source::aws::document::{Document, sorted};
-use crate::source::estate::{Discovery, EntrySink, Source, Stopped, resource};
+use crate::source::aws::document::Document;
+use crate::source::aws::listing::send_list;
+use crate::source::estate::{Discovery, EntrySink, Problem, Source, Stopped, resource};
 
 const NAME: &str = "route53";
 const FOLDER: &str = "route53-zones";
@@ -92,10 +93,7 @@ async fn capture_shared(account: &Account, sink: &EntrySink) -> Result<(), Stopp
         client.list_reusable_delegation_sets().set_marker(marker)
     });
     for (path, items) in [("health-checks.json", checks.await), ("delegation-sets.json", sets.await)] {
-        match items {
-            Ok(items) => sink.document(path, &sorted(items, "Id")).await?,
-            Err(refusal) => sink.gap(path, refusal.into_problem()).await?,
-        }
+        send_list(sink, path, items, "/Id").await?;
     }
     Ok(())
 }
@@ -106,11 +104,12 @@ impl Source for Route53 {
         NAME
     }
 
-    async fn discover(&self) -> Discovery {
-        let account = match self.connection.account().await {
-            Ok(account) => account,
-            Err(problem) => return Discovery::unknown(FOLDER, problem),
-        };
+    fn folders(&self) -> Vec<&'static str> {
+        vec![FOLDER]
+    }
+
+    async fn discover(&self) -> Result<Discovery, Problem> {
+        let account = self.connection.account().await?;
         let mut found = Discovery::default();
         let shared = [("account", account.id.as_str())];
         found.resources.push(resource(NAME, SHARED.to_owned(), shared));
@@ -118,7 +117,7 @@ impl Source for Route53 {
             Ok(zones) => zones,
             Err(refusal) => {
                 found.unknown.push((FOLDER.to_owned(), refusal.into_problem()));
-                return found;
+                return Ok(found);
             }
         };
         let plain = |zone: &Value| text(zone, "Name").trim_end_matches('.').to_owned();
@@ -136,7 +135,7 @@ impl Source for Route53 {
             let attributes = [("account", account.id.as_str()), ("arn", &arn), ("id", id)];
             found.resources.push(resource(NAME, format!("{FOLDER}/{name}"), attributes));
         }
-        found
+        Ok(found)
     }
 
     async fn capture(&self, resource: &Resource, sink: &EntrySink) -> Result<(), Stopped> {

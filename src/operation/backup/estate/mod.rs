@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use crossbeam_channel::RecvTimeoutError;
 use tokio::runtime::Runtime;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
@@ -17,7 +19,7 @@ use crate::operation::backup::assemble::Counts;
 use crate::operation::backup::estate::store::Storer;
 use crate::operation::backup::{BackupError, Context};
 use crate::progress::{Event, Progress};
-use crate::resource::{Resource, ResourceRecord, Summary};
+use crate::resource::{Resource, ResourceRecord};
 use crate::source::estate::{Discovery, EntrySink, Problem, Sent, Source, Stopped};
 
 mod fetch;
@@ -32,6 +34,8 @@ const RUNTIME_THREADS: usize = 2;
 const ROOM: usize = 256;
 /// Bytes that are fetched ahead, of all resources together.
 const AHEAD_MAX: usize = 48 << 20;
+/// How soon a wish to stop is noticed while nothing comes.
+const WATCHED_EVERY: Duration = Duration::from_millis(100);
 
 /// What goes to a thread that stores.
 enum Work {
@@ -74,16 +78,6 @@ pub(super) struct Captured {
     pub(super) counts: Counts,
 }
 
-impl Captured {
-    pub(super) fn add_to(&self, summary: &mut Summary) {
-        summary.new += self.counts.new;
-        summary.changed += self.counts.changed;
-        summary.unchanged += self.counts.unchanged;
-        summary.removed += self.counts.removed;
-        summary.bytes_read += self.counts.bytes_read;
-    }
-}
-
 /// Captures all sources; `parent` are the resources of the snapshot before.
 pub(super) fn capture_estate(
     context: &Context<'_>,
@@ -97,7 +91,7 @@ pub(super) fn capture_estate(
     let agents: BTreeMap<&'static str, Agent<'_>> =
         sources.iter().map(|source| (source.name(), Agent::new(source.name(), context.progress))).collect();
     let (sender, receiver) = mpsc::channel(STORERS);
-    let (listed, mut listings) = mpsc::unbounded_channel();
+    let (listed, listings) = mpsc::unbounded_channel();
     for agent in agents.keys() {
         context.progress.report(Event::Started { agent: (*agent).to_owned() });
     }
@@ -107,13 +101,15 @@ pub(super) fn capture_estate(
     drop((sender, listed));
     let earlier: BTreeMap<&str, &ResourceRecord> = parent.iter().map(|record| (record.path.as_str(), record)).collect();
     let work = Mutex::new(receiver);
+    let handle = runtime.handle().clone();
+    let (finished, over) = crossbeam_channel::bounded::<()>(0);
     let ahead = Arc::new(Semaphore::new(AHEAD_MAX));
     let captured = Mutex::new(Captured::default());
     let outcome = std::thread::scope(|scope| {
         let storers: Vec<_> = (0..STORERS)
             .map(|_| {
                 scope.spawn(|| {
-                    let mut storer = Storer::new(context, runtime.handle().clone(), Arc::clone(&ahead))?;
+                    let mut storer = Storer::new(context, handle.clone(), Arc::clone(&ahead))?;
                     let next = || work.lock().expect("because no holder panics").blocking_recv();
                     let mut result = Ok(());
                     while let (Ok(()), Some(next)) = (&result, next()) {
@@ -128,26 +124,43 @@ pub(super) fn capture_estate(
                 })
             })
             .collect();
-        // Totals of the progress, while the others work; it ends when every source has listed.
-        scope.spawn(|| {
-            while let Some((name, count)) = listings.blocking_recv() {
-                if let Some(agent) = agents.get(name) {
-                    agent.known.fetch_add(count, Ordering::Relaxed);
-                    agent.is_listed.store(true, Ordering::Relaxed);
-                    agent.tell();
-                }
-            }
-        });
+        let (agents, finished) = (&agents, finished);
+        scope.spawn(move || watch(context, runtime, listings, agents, &over));
         let results: Vec<_> =
             storers.into_iter().map(|storer| storer.join().unwrap_or(Err(BackupError::WorkerStopped))).collect();
+        drop(finished);
         results.into_iter().collect::<Result<(), BackupError>>()
     });
-    runtime.shutdown_background();
     outcome?;
+    if context.progress.interrupted() {
+        return Err(BackupError::Interrupted);
+    }
     for agent in agents.keys() {
         context.progress.report(Event::Finished { agent: (*agent).to_owned() });
     }
     Ok(captured.into_inner().expect("because no holder panicked"))
+}
+
+/// Tells how much there is while the others work, and ends all that is asked when all is stored, or the user wants no more.
+fn watch(
+    context: &Context<'_>,
+    runtime: Runtime,
+    mut listings: mpsc::UnboundedReceiver<(&'static str, u64)>,
+    agents: &BTreeMap<&'static str, Agent<'_>>,
+    over: &crossbeam_channel::Receiver<()>,
+) {
+    let is_unwanted = || context.progress.interrupted() || context.abandoned.load(Ordering::Relaxed);
+    while !is_unwanted() && over.recv_timeout(WATCHED_EVERY) == Err(RecvTimeoutError::Timeout) {
+        while let Ok((name, count)) = listings.try_recv() {
+            if let Some(agent) = agents.get(name) {
+                agent.known.fetch_add(count, Ordering::Relaxed);
+                agent.is_listed.store(true, Ordering::Relaxed);
+                agent.tell();
+            }
+        }
+    }
+    // What waits for an answer that never comes now sees that nothing does.
+    runtime.shutdown_background();
 }
 
 fn runtime() -> io::Result<Runtime> {
@@ -167,7 +180,9 @@ impl<'p> Agent<'p> {
 
 /// Asks a source for what there is and captures all of it.
 async fn ask(source: Arc<dyn Source>, work: mpsc::Sender<Work>, listed: mpsc::UnboundedSender<(&'static str, u64)>) {
-    let Discovery { mut resources, unknown } = source.discover().await;
+    let discovered = source.discover().await;
+    let Discovery { mut resources, unknown } =
+        discovered.unwrap_or_else(|problem| Discovery::unknown(source.folders(), &problem));
     resources.sort_by(|one, other| one.path.cmp(&other.path));
     let _nobody_watches_any_more = listed.send((source.name(), (resources.len() + unknown.len()) as u64));
     drop(listed);

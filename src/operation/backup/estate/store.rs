@@ -346,6 +346,7 @@ impl Filler<'_, '_, '_> {
                 missing.into_iter().for_each(|problem| map.take_gap(problem.at(entry.path.as_bytes()), self.context));
             }
             Some(Part::Problem(problem)) => return Ok(Err(problem)),
+            None if self.context.progress.interrupted() => return Err(BackupError::Interrupted),
             Some(Part::Bytes(_) | Part::End) | None => return Ok(Err(early())),
         }
         let mut failure = None;

@@ -10,8 +10,9 @@ use serde_json::Value;
 use crate::resource::Resource;
 use crate::source::aws::account::{Account, Connection};
 use crate::source::aws::call::{Calls, Refusal, ask, list, or_absent, text, token};
-use crate::source::aws::document::{Document, sorted};
-use crate::source::estate::{Discovery, EntrySink, Source, Stopped, resource};
+use crate::source::aws::document::Document;
+use crate::source::aws::listing::sorted;
+use crate::source::estate::{Discovery, EntrySink, Problem, Source, Stopped, resource};
 
 mod functions;
 mod shared;
@@ -46,7 +47,7 @@ impl Asked<'_> {
         let tags = self.client.list_tags_for_resource().resource(arn);
         let mut answer = ask!(self.calls, "ListTagsForResource", tags).await?;
         match answer.pointer_mut("/Tags/Items").map(Value::take) {
-            Some(Value::Array(items)) => Ok(sorted(items, "Key")),
+            Some(Value::Array(items)) => Ok(sorted(items, "/Key")),
             _ => Ok(Value::Array(Vec::new())),
         }
     }
@@ -95,11 +96,12 @@ impl Source for CloudFront {
         NAME
     }
 
-    async fn discover(&self) -> Discovery {
-        let account = match self.connection.account().await {
-            Ok(account) => account,
-            Err(problem) => return Discovery::unknown(FOLDER, problem),
-        };
+    fn folders(&self) -> Vec<&'static str> {
+        vec![FOLDER]
+    }
+
+    async fn discover(&self) -> Result<Discovery, Problem> {
+        let account = self.connection.account().await?;
         let mut found = Discovery::default();
         let id = account.id.as_str();
         found.resources.push(resource(NAME, SHARED.to_owned(), [("account", id)]));
@@ -116,7 +118,7 @@ impl Source for CloudFront {
             })),
             Err(refusal) => found.unknown.push((FOLDER.to_owned(), refusal.into_problem())),
         }
-        found
+        Ok(found)
     }
 
     async fn capture(&self, resource: &Resource, sink: &EntrySink) -> Result<(), Stopped> {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::source::aws::call::{Refusal, ask, list, token};
 use crate::source::aws::cloudfront::Asked;
 use crate::source::aws::document::Document;
-use crate::source::aws::listing::{at, in_full, in_order, send_list};
+use crate::source::aws::listing::{at, in_full, in_order, send_list, sorted};
 use crate::source::estate::{Problem, Stopped};
 
 impl Asked<'_> {
@@ -66,7 +66,7 @@ impl Asked<'_> {
     ) -> Result<(), Stopped> {
         let (id, name) = (format!("/{kind}/Id"), format!("/{kind}/{kind}Config/Name"));
         let mut policies = Document::new(self.sink, path);
-        policies.part("Custom", custom.map(|items| Value::Array(in_order(items, &id)))).await?;
+        policies.part("Custom", custom.map(|items| sorted(items, &id))).await?;
         let named = |policy: &Value| json!({ "Id": at(policy, &id), "Name": at(policy, &name) });
         let managed = managed.map(|items| in_order(items, &id).iter().map(named).collect());
         policies.part("Managed", managed).await?;

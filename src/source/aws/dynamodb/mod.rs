@@ -17,12 +17,13 @@ use crate::entry::{Content, Entry, EntryKind, EntryPath, Metadata};
 use crate::resource::Resource;
 use crate::source::aws::account::{Account, Connection};
 use crate::source::aws::call::{Calls, Refusal, ask, list, or_absent, text, token};
-use crate::source::aws::document::{Document, sorted};
+use crate::source::aws::document::Document;
 use crate::source::aws::dynamodb::capacity::Capacity;
 use crate::source::aws::dynamodb::items::{Lines, Scan};
 use crate::source::aws::dynamodb::pages::Table;
 use crate::source::aws::dynamodb::sorted::{Budget, Sorter};
-use crate::source::estate::{Body, Discovery, EntrySink, Source, Stopped, resource};
+use crate::source::aws::listing::sorted;
+use crate::source::estate::{Body, Discovery, EntrySink, Problem, Source, Stopped, resource};
 
 mod capacity;
 mod items;
@@ -106,12 +107,13 @@ impl Source for DynamoDb {
         NAME
     }
 
-    async fn discover(&self) -> Discovery {
+    fn folders(&self) -> Vec<&'static str> {
+        vec![FOLDER]
+    }
+
+    async fn discover(&self) -> Result<Discovery, Problem> {
         let mut found = Discovery::default();
-        let account = match self.connection.account().await {
-            Ok(account) => account,
-            Err(problem) => return Discovery::unknown(FOLDER, problem),
-        };
+        let account = self.connection.account().await?;
         let (id, partition) = (account.id.as_str(), account.partition.as_str());
         for region in &account.regions {
             match tables(account, region).await {
@@ -123,7 +125,7 @@ impl Source for DynamoDb {
                 Err(refusal) => found.unknown.push((account.name(FOLDER, region), refusal.into_problem())),
             }
         }
-        found
+        Ok(found)
     }
 
     async fn capture(&self, resource: &Resource, sink: &EntrySink) -> Result<(), Stopped> {
@@ -197,7 +199,7 @@ async fn describe(
     let tags = list!(calls, "ListTagsOfResource", token("/NextToken"), "/Tags", |next| {
         client.list_tags_of_resource().resource_arn(arn).set_next_token(next)
     });
-    schema.part("Tags", tags.await.map(|tags| sorted(tags, "Key"))).await?;
+    schema.part("Tags", tags.await.map(|tags| sorted(tags, "/Key"))).await?;
     let policy = ask!(calls, "GetResourcePolicy", client.get_resource_policy().resource_arn(arn)).await;
     schema.part("ResourcePolicy", or_absent(policy, NO_POLICY)).await?;
     if let Some(stream) = table["LatestStreamArn"].as_str() {
@@ -214,7 +216,7 @@ async fn describe(
         let request = client.list_backups().table_name(name).backup_type(BackupTypeFilter::All);
         request.set_exclusive_start_backup_arn(start)
     });
-    schema.part("Backups", backups.await.map(|backups| sorted(backups, "BackupArn"))).await
+    schema.part("Backups", backups.await.map(|backups| sorted(backups, "/BackupArn"))).await
 }
 
 /// Insights of each index, by its name.
@@ -231,7 +233,7 @@ async fn index_insights(name: &str, table: &Value, calls: &Calls<'_>, client: &C
 /// Streams in the order of their names, whatever order they came in.
 fn in_order(mut answer: Value) -> Value {
     if let Some(Value::Array(streams)) = answer.get_mut("KinesisDataStreamDestinations").map(Value::take) {
-        answer["KinesisDataStreamDestinations"] = sorted(streams, "StreamArn");
+        answer["KinesisDataStreamDestinations"] = sorted(streams, "/StreamArn");
     }
     answer
 }

@@ -12,7 +12,7 @@ use aws_sdk_iam::Client;
 use crate::resource::Resource;
 use crate::source::aws::account::Connection;
 use crate::source::aws::call::Calls;
-use crate::source::estate::{Discovery, EntrySink, Source, Stopped, resource};
+use crate::source::estate::{Discovery, EntrySink, Problem, Source, Stopped, resource};
 
 mod authorization;
 mod policy;
@@ -50,14 +50,14 @@ impl Source for Iam {
         NAME
     }
 
-    async fn discover(&self) -> Discovery {
-        match self.connection.account().await {
-            Ok(account) => Discovery {
-                resources: vec![resource(NAME, FOLDER.to_owned(), [("account", account.id.as_str())])],
-                ..Discovery::default()
-            },
-            Err(problem) => Discovery::unknown(FOLDER, problem),
-        }
+    fn folders(&self) -> Vec<&'static str> {
+        vec![FOLDER]
+    }
+
+    async fn discover(&self) -> Result<Discovery, Problem> {
+        let account = self.connection.account().await?;
+        let resources = vec![resource(NAME, FOLDER.to_owned(), [("account", account.id.as_str())])];
+        Ok(Discovery { resources, unknown: Vec::new() })
     }
 
     async fn capture(&self, _resource: &Resource, sink: &EntrySink) -> Result<(), Stopped> {

@@ -3,11 +3,11 @@
 use serde_json::Value;
 
 use crate::source::aws::call::{Refusal, ask, list, or_absent};
-use crate::source::aws::document::{Document, sorted};
+use crate::source::aws::document::Document;
 use crate::source::aws::iam::authorization::next_marker;
 use crate::source::aws::iam::policy::parse_policies;
 use crate::source::aws::iam::{ABSENT, Asked};
-use crate::source::aws::listing::{at, in_full};
+use crate::source::aws::listing::{at, in_full, sorted};
 use crate::source::estate::Stopped;
 
 impl Asked<'_> {
@@ -86,11 +86,11 @@ impl Asked<'_> {
                 self.client.list_mfa_device_tags().serial_number(at(device, "/SerialNumber")).set_marker(marker)
             });
             match tags.await {
-                Ok(tags) => device["Tags"] = sorted(tags, "Key"),
+                Ok(tags) => device["Tags"] = sorted(tags, "/Key"),
                 Err(refusal) => self.sink.gap("account.json", refusal.into_problem()).await?,
             }
         }
-        account.part("VirtualMFADevices", devices.map(|devices| sorted(devices, "SerialNumber"))).await?;
+        account.part("VirtualMFADevices", devices.map(|devices| sorted(devices, "/SerialNumber"))).await?;
         account.send().await
     }
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::source::aws::call::{Refusal, ask, list, or_absent};
 use crate::source::aws::iam::authorization::next_marker;
 use crate::source::aws::iam::{ABSENT, Asked};
-use crate::source::aws::listing::{in_full, in_order};
+use crate::source::aws::listing::{in_full, sorted};
 use crate::source::estate::Stopped;
 
 const PATH: &str = "users.json";
@@ -66,5 +66,5 @@ impl Asked<'_> {
 }
 
 fn ordered(items: Result<Vec<Value>, Refusal>, by: &str) -> Result<Value, Refusal> {
-    items.map(|items| Value::Array(in_order(items, by)))
+    items.map(|items| sorted(items, by))
 }

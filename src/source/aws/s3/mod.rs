@@ -185,19 +185,15 @@ impl Buckets {
     }
 
     /// The resources of all buckets: what a bucket's folder and path end with, by bucket.
-    async fn discover(&self, paths: impl Fn(&str) -> Vec<String>) -> Discovery {
-        let buckets = async { Ok::<_, Problem>((self.account().await?, self.listed().await?)) };
-        let (account, buckets) = match buckets.await {
-            Ok(both) => both,
-            Err(problem) => return Discovery::unknown(FOLDER, problem),
-        };
+    async fn discover(&self, paths: impl Fn(&str) -> Vec<String>) -> Result<Discovery, Problem> {
+        let account = self.account().await?;
         let mut found = Discovery::default();
-        for name in buckets.keys() {
+        for name in self.listed().await?.keys() {
             let arn = format!("arn:{}:s3:::{name}", account.partition);
             let attributes = [("account", account.id.as_str()), ("arn", arn.as_str()), ("name", name.as_str())];
             found.resources.extend(paths(name).into_iter().map(|path| resource(NAME, path, attributes)));
         }
-        found
+        Ok(found)
     }
 }
 
@@ -212,7 +208,11 @@ impl Source for Settings {
         NAME
     }
 
-    async fn discover(&self) -> Discovery {
+    fn folders(&self) -> Vec<&'static str> {
+        vec![FOLDER]
+    }
+
+    async fn discover(&self) -> Result<Discovery, Problem> {
         self.buckets.discover(|bucket| vec![format!("{FOLDER}/{bucket}@settings.json")]).await
     }
 
@@ -244,20 +244,16 @@ impl Source for Objects {
         NAME
     }
 
-    async fn discover(&self) -> Discovery {
-        let scope = self.buckets.connection.settings().s3;
-        let paths = |bucket: &str| {
-            let mut paths = vec![format!("{FOLDER}/{bucket}")];
-            paths.extend((scope.versions == Versions::All).then(|| format!("{FOLDER_OF_VERSIONS}/{bucket}")));
-            paths
-        };
-        let mut found = self.buckets.discover(paths).await;
-        if scope.versions == Versions::Latest {
-            return found;
+    fn folders(&self) -> Vec<&'static str> {
+        match self.buckets.connection.settings().s3.versions {
+            Versions::Latest => vec![FOLDER],
+            Versions::All => vec![FOLDER, FOLDER_OF_VERSIONS],
         }
-        let unknown: Vec<_> = found.unknown.iter().map(|(_, problem)| problem.clone()).collect();
-        found.unknown.extend(unknown.into_iter().map(|problem| (FOLDER_OF_VERSIONS.to_owned(), problem)));
-        found
+    }
+
+    async fn discover(&self) -> Result<Discovery, Problem> {
+        let folders = self.folders();
+        self.buckets.discover(|bucket| folders.iter().map(|folder| format!("{folder}/{bucket}")).collect()).await
     }
 
     async fn capture(&self, resource: &Resource, sink: &EntrySink) -> Result<(), Stopped> {

@@ -4,7 +4,8 @@ use aws_sdk_s3::Client;
 use serde_json::{Value, json};
 
 use crate::source::aws::call::{Calls, Refusal, ask, list, or_absent, token};
-use crate::source::aws::document::{Document, sorted};
+use crate::source::aws::document::Document;
+use crate::source::aws::listing::sorted;
 use crate::source::estate::{EntrySink, Stopped};
 
 /// The document is all of its resource.
@@ -25,7 +26,7 @@ macro_rules! configurations {
     ($document:ident, $calls:ident, $name:literal, $action:literal, $member:literal, |$token:ident| $request:expr) => {
         let next = token("/NextContinuationToken");
         let items = list!($calls, $action, next, $member, |$token| $request).await;
-        $document.part($name, items.map(|items| sorted(items, "Id"))).await?;
+        $document.part($name, items.map(|items| sorted(items, "/Id"))).await?;
     };
 }
 
@@ -98,7 +99,7 @@ async fn contents(
     let tags = or_absent(ask!(calls, "GetBucketTagging", request).await, &["NoSuchTagSet"]);
     let tags = tags.map(|mut tags| {
         if let Some(Value::Array(set)) = tags.get_mut("TagSet").map(Value::take) {
-            tags["TagSet"] = sorted(set, "Key");
+            tags["TagSet"] = sorted(set, "/Key");
         }
         tags
     });

@@ -11,7 +11,7 @@ use crate::resource::Resource;
 use crate::source::aws::account::{Account, Connection};
 use crate::source::aws::call::{Calls, Pages, Refusal, or_absent};
 use crate::source::aws::generic::{Request, Service};
-use crate::source::estate::{Discovery, EntrySink, Source, Stopped, resource};
+use crate::source::estate::{Discovery, EntrySink, Problem, Source, Stopped, resource};
 
 pub(super) mod services;
 
@@ -110,11 +110,12 @@ impl Source for Tail {
         self.table.name
     }
 
-    async fn discover(&self) -> Discovery {
-        let account = match self.connection.account().await {
-            Ok(account) => account,
-            Err(problem) => return Discovery::unknown(self.table.folder, problem),
-        };
+    fn folders(&self) -> Vec<&'static str> {
+        vec![self.table.folder]
+    }
+
+    async fn discover(&self) -> Result<Discovery, Problem> {
+        let account = self.connection.account().await?;
         let regions: Vec<&str> = match self.table.region {
             Some(region) => vec![region],
             None => account.regions.iter().map(String::as_str).collect(),
@@ -127,7 +128,7 @@ impl Source for Tail {
             };
             resource(self.table.name, path, [("account", &account.id), ("region", region)])
         };
-        Discovery { resources: regions.iter().map(of).collect(), unknown: Vec::new() }
+        Ok(Discovery { resources: regions.iter().map(of).collect(), unknown: Vec::new() })
     }
 
     async fn capture(&self, resource: &Resource, sink: &EntrySink) -> Result<(), Stopped> {
