@@ -4,6 +4,8 @@
 
 use serde::Serialize;
 
+use crate::resource::Gap;
+
 /// Something worth telling.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -50,6 +52,14 @@ pub enum Event {
         path: Vec<u8>,
         /// What failed and why.
         message: String,
+    },
+    /// Something of the estate could not be had; the rest goes on.
+    Missing {
+        /// Path in the layout, raw bytes.
+        #[serde(serialize_with = "path_as_text")]
+        path: Vec<u8>,
+        /// What was attempted, why it failed, and the way out.
+        gap: Gap,
     },
     /// A part of the work ended.
     Finished {

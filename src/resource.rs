@@ -133,8 +133,27 @@ pub struct SnapshotRecord {
     pub tool: String,
     /// What it holds, sorted by path.
     pub resources: Vec<ResourceRecord>,
+    /// Which sources of an estate were asked, and where: what they do not name is not captured, which is not absent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub asked: Vec<Asked>,
     /// What the run found and stored.
     pub summary: Summary,
+}
+
+/// A source of an estate that was asked what there is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// Its name.
+    pub source: String,
+    /// The account; empty where there is none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub account: String,
+    /// The regions that were looked at, the home region first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub regions: Vec<String>,
+    /// What was left out: globs as in `.gitignore`, on paths of the layout.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub filters: Vec<String>,
 }
 
 /// A snapshot in another repository.

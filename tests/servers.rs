@@ -16,13 +16,8 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts `command` at a free port, which `arguments` name, and waits until it answers.
-    pub(crate) fn start(program: &Path, arguments: impl Fn(u16, &Path) -> Vec<String>) -> Self {
-        Self::start_with(program, arguments, |_, _| {})
-    }
-
-    /// The same, with a command that `prepare` may add to.
-    pub(crate) fn start_with(
+    /// Starts `program` at a free port, which `arguments` name, as a command that `prepare` may add to, and waits until it answers.
+    pub(crate) fn start(
         program: &Path,
         arguments: impl Fn(u16, &Path) -> Vec<String>,
         prepare: impl Fn(&mut Command, (u16, &Path)),
@@ -57,11 +52,23 @@ impl Drop for Server {
     }
 }
 
+/// The folder for what tests and examples make.
+fn under_target() -> PathBuf {
+    match option_env!("CARGO_TARGET_TMPDIR") {
+        Some(folder) => folder.into(),
+        // Only tests are told; an example lies in `target/release/examples`.
+        None => {
+            let program = std::env::current_exe().expect("it runs");
+            program.ancestors().nth(3).expect("it is there").join("tmp")
+        }
+    }
+}
+
 /// A program of the virtual environment, which is made once, under `target`.
 pub(crate) fn installed(program: &str) -> PathBuf {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _held = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("servers");
+    let folder = under_target().join("servers");
     let list = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/requirements.txt");
     let wanted = fs::read_to_string(&list).expect("the list of packages");
     let stamp = folder.join("requirements.txt");

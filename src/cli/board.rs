@@ -51,7 +51,7 @@ impl Board {
             }
             Event::Item { .. } => return,
             Event::Warning { .. } => self.warnings += 1,
-            Event::Failed { .. } => self.failures += 1,
+            Event::Failed { .. } | Event::Missing { .. } => self.failures += 1,
             Event::Finished { agent } => {
                 if let Some(known) = self.agents.get_mut(agent) {
                     known.finished = true;

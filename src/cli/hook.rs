@@ -1,4 +1,4 @@
-//! What is run around a backup: before, after, failed, finally; and who is told: a command, a file of metrics.
+//! What is run around a backup: before, after, failed, finally; and who is told: a command, a file of metrics, `notify`.
 //!
 //! Commands are run without a shell and without secrets. Only a failing `before` stops anything.
 
@@ -13,7 +13,7 @@ use crate::cli::exit::ExitStatus;
 use crate::cli::failure::Failure;
 
 /// What is told about a run that has ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ended {
     /// How.
     pub status: ExitStatus,
@@ -25,11 +25,15 @@ pub struct Ended {
     pub bytes: u64,
     /// Files in the snapshot; 0 where there is none.
     pub files: u64,
+    /// What went wrong, a line each.
+    pub wrong: Vec<String>,
 }
 
 /// Runs the hook `before`; if it fails nothing else is to be done.
-pub fn before(settings: &Settings) -> Result<(), Failure> {
-    run(settings, "hooks.before", &[]).map_err(|reason| Failure::new(ExitStatus::Failed, reason))
+pub fn before(context: &Context) -> Result<(), Failure> {
+    #[cfg(feature = "notify")]
+    crate::cli::notify::begun(&context.settings).iter().for_each(|reason| context.remark(reason));
+    run(&context.settings, "hooks.before", &[]).map_err(|reason| Failure::new(ExitStatus::Failed, reason))
 }
 
 /// Runs the hooks that fit how the run ended, then tells whoever is to be told. What fails here is only a warning.
@@ -47,6 +51,8 @@ pub fn after(context: &Context, ended: &Ended) {
     {
         context.remark(&format!("cannot write the metrics {}: {error}", path.display()));
     }
+    #[cfg(feature = "notify")]
+    crate::cli::notify::ended(&context.settings, ended).iter().for_each(|reason| context.remark(reason));
 }
 
 fn run(settings: &Settings, key: &str, variables: &[(&str, &str)]) -> Result<(), String> {
@@ -98,7 +104,7 @@ mod tests {
 
     #[test]
     fn a_failed_run_keeps_the_time_of_the_last_success() {
-        let ended = |status, time| Ended { status, time, seconds: 3, bytes: 5, files: 2 };
+        let ended = |status, time| Ended { status, time, seconds: 3, bytes: 5, files: 2, wrong: Vec::new() };
         let good = metrics("", &ended(ExitStatus::Done, 100));
         let bad = metrics(&good, &ended(ExitStatus::Incomplete, 200));
         assert!(bad.contains("\nsnap_backup_last_success_timestamp_seconds 100\n"), "{bad}");

@@ -12,8 +12,6 @@ use clap::Parser;
 use clap::error::ErrorKind;
 
 pub mod arguments;
-#[cfg(feature = "aws")]
-pub mod aws;
 pub mod board;
 pub mod change;
 pub mod child;
@@ -23,11 +21,14 @@ pub mod config;
 pub mod consent;
 pub mod context;
 pub mod environment;
+pub mod estate;
 pub mod exit;
 pub mod failure;
 pub mod hook;
 pub mod lines;
 pub mod location;
+#[cfg(feature = "notify")]
+pub mod notify;
 pub mod output;
 pub mod pager;
 pub mod repository;

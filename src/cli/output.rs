@@ -34,6 +34,7 @@ pub struct Output {
 struct Sink {
     writer: Box<dyn Write + Send>,
     reader_gone: bool,
+    has_greeted: bool,
 }
 
 impl Output {
@@ -45,7 +46,7 @@ impl Output {
 
     /// Any writer: a pager, or a test's buffer.
     pub fn to_writer(form: Form, writer: Box<dyn Write + Send>) -> Self {
-        Self { form, is_terminal: false, sink: Mutex::new(Sink { writer, reader_gone: false }) }
+        Self { form, is_terminal: false, sink: Mutex::new(Sink { writer, reader_gone: false, has_greeted: false }) }
     }
 
     /// For whom it is.
@@ -76,8 +77,11 @@ impl Output {
         self.write(&[bytes])
     }
 
-    /// The first line of a long command; nothing for people.
+    /// The first line of a long command, once; nothing for people.
     pub fn hello(&self, command: &str) -> Result<(), Failure> {
+        if std::mem::replace(&mut self.lock().has_greeted, true) {
+            return Ok(());
+        }
         self.json_line(&json!({
             "type": "hello", "schema": SCHEMA_VERSION, "snap": env!("CARGO_PKG_VERSION"), "command": command,
         }))

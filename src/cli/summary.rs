@@ -2,6 +2,8 @@
 //!
 //! Takes a report and gives lines for people or the `summary` line of `--json`.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde_json::{Value, json};
 
 use crate::cli::arguments::Talk;
@@ -9,13 +11,16 @@ use crate::cli::context::Context;
 use crate::cli::exit::ExitStatus;
 use crate::cli::failure::Failure;
 use crate::cli::output::Form;
+use crate::cli::table::{Lean, lines};
 use crate::cli::text;
 use crate::cli::watch::Counts;
 use crate::operation::backup::BackupReport;
-use crate::resource::{Coverage, ResourceRecord, unescape_path};
+use crate::resource::{Coverage, Gap, ResourceRecord, SnapshotRecord, Totals, unescape_path};
 
 /// Digits of an id that are shown to people.
 const ID_DIGITS: usize = 8;
+/// The source whose resources are told one by one.
+const LOCAL: &str = "local";
 
 /// Tells how a backup ended.
 pub fn show(context: &Context, report: &BackupReport, status: ExitStatus, counts: Counts) -> Result<(), Failure> {
@@ -33,8 +38,11 @@ pub fn show(context: &Context, report: &BackupReport, status: ExitStatus, counts
         Some(id) => output.line(&format!("snapshot {}  {series}", &id.to_string()[..ID_DIGITS]))?,
         None => output.line(&format!("dry run, nothing was stored  {series}"))?,
     }
-    for resource in &record.resources {
+    for resource in record.resources.iter().filter(|resource| resource.source == LOCAL) {
         output.line(&format!("  {}", resource_line(resource)))?;
+    }
+    for line in estate_lines(record) {
+        output.line(&format!("  {line}"))?;
     }
     output.line(&format!(
         "  {} new, {} changed, {} removed, {} unchanged; read {}, stored {} in {}",
@@ -49,8 +57,42 @@ pub fn show(context: &Context, report: &BackupReport, status: ExitStatus, counts
     if status == ExitStatus::Incomplete {
         let gaps = text::count(report.gap_count());
         output.line(&format!("  incomplete: {gaps} could not be captured; the snapshot says which"))?;
+        let hints: BTreeSet<&str> =
+            gaps_of(record).map(|gap| gap.hint.as_str()).filter(|hint| !hint.is_empty()).collect();
+        for hint in hints {
+            output.line(&format!("  {}", text::harmless(hint)))?;
+        }
     }
     Ok(())
+}
+
+fn gaps_of(record: &SnapshotRecord) -> impl Iterator<Item = &Gap> {
+    record.resources.iter().flat_map(|resource| match &resource.coverage {
+        Coverage::Partial { gaps, .. } => gaps.as_slice(),
+        _ => &[],
+    })
+}
+
+/// A line for each source of the estate: how many resources, what they hold, how completely.
+fn estate_lines(record: &SnapshotRecord) -> Vec<String> {
+    let mut sources: BTreeMap<&str, (Totals, [u64; 3])> = BTreeMap::new();
+    for resource in record.resources.iter().filter(|resource| resource.source != LOCAL) {
+        let (totals, counts) = sources.entry(&resource.source).or_default();
+        totals.add(&resource.totals);
+        counts[match resource.coverage {
+            Coverage::Complete => 0,
+            Coverage::Partial { .. } => 1,
+            Coverage::Failed { .. } => 2,
+        }] += 1;
+    }
+    let row = |(source, (totals, counts)): (&str, (Totals, [u64; 3]))| {
+        let parts = counts.into_iter().zip(["complete", "partial", "failed"]).filter(|(count, _)| *count > 0);
+        let coverage: Vec<String> = parts.map(|(count, word)| format!("{} {word}", text::count(count))).collect();
+        let files = format!("{} files", text::count(totals.files));
+        [source.to_owned(), files, text::bytes(totals.bytes), coverage.join(", ")]
+    };
+    let rows: Vec<[String; 4]> = sources.into_iter().map(row).collect();
+    lines([Lean::Left, Lean::Right, Lean::Right, Lean::Left], &rows)
 }
 
 fn resource_line(resource: &ResourceRecord) -> String {

@@ -127,6 +127,7 @@ mod tests {
             original: None,
             tool: String::new(),
             resources: Vec::new(),
+            asked: Vec::new(),
             summary: Summary::default(),
         };
         Snapshot { id: SessionId(id), record }

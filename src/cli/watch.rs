@@ -3,6 +3,7 @@
 //! Events only change the [`Board`]; one thread draws it, so that reporting costs the operation next to nothing.
 //! Progress goes to stderr; items and JSON go to stdout. What is shown is the board's business.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -17,6 +18,7 @@ use crate::cli::output::{Form, Output};
 use crate::cli::signal::Signals;
 use crate::cli::text;
 use crate::progress::{Event, Progress};
+use crate::resource::Gap;
 
 /// How progress is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +65,8 @@ struct Shared {
     items: Items,
     began: Instant,
     board: Mutex<Board>,
+    /// How often each action was refused with each word.
+    alike: Mutex<BTreeMap<(String, String), u64>>,
     ended: Mutex<End>,
     wake: Condvar,
     block: MultiProgress,
@@ -87,6 +91,7 @@ impl Watch {
             items,
             began: Instant::now(),
             board: Mutex::default(),
+            alike: Mutex::default(),
             ended: Mutex::new(End::Running),
             wake: Condvar::new(),
             block: MultiProgress::new(),
@@ -100,6 +105,7 @@ impl Watch {
     /// Ends the drawing and tells what was counted.
     pub fn end(mut self) -> Counts {
         self.stop();
+        self.shared.tell_alike();
         let board = lock(&self.shared.board);
         Counts { failures: board.failures, warnings: board.warnings, seconds: self.shared.began.elapsed().as_secs() }
     }
@@ -142,6 +148,7 @@ impl Progress for Watch {
             Event::Item { action, path, bytes } => self.shared.item(action, &path, bytes),
             Event::Warning { message } => self.shared.warning(&message),
             Event::Failed { path, message } => self.shared.failed(&path, &message),
+            Event::Missing { path, gap } => self.shared.missing(&path, &gap),
             Event::Started { .. } | Event::Advanced { .. } | Event::Finished { .. } => {}
         }
     }
@@ -184,6 +191,41 @@ impl Shared {
             let which = if path.is_empty() { String::new() } else { format!("{}: ", text::printable(path)) };
             say(&format!("snap: {which}{}", text::harmless(message)));
         });
+    }
+
+    /// Of what fails alike, people see the first, and in the end how many there were; programs see all.
+    fn missing(&self, path: &[u8], gap: &Gap) {
+        let Gap { action, code, reason, hint, .. } = gap;
+        let mut object = Map::from_iter([("type".to_owned(), "error".into())]);
+        for (name, value) in [("message", reason), ("action", action), ("code", code), ("hint", hint)] {
+            object.insert(name.to_owned(), value.as_str().into());
+        }
+        text::insert_path(&mut object, "path", path);
+        let mut alike = lock(&self.alike);
+        let count = alike.entry((action.clone(), code.clone())).or_default();
+        *count += 1;
+        if *count > 1 && self.items == Items::Counted && self.output.form() == Form::Human {
+            return;
+        }
+        drop(alike);
+        self.tell(&Value::Object(object), || {
+            let hint = if hint.is_empty() { String::new() } else { format!(" ({hint})") };
+            say(&format!(
+                "snap: {}: {}",
+                text::printable(path),
+                text::harmless(&format!("{action}: {code} {reason}{hint}"))
+            ));
+        });
+    }
+
+    /// What was left out of what people see.
+    fn tell_alike(&self) {
+        if self.items == Items::Shown || self.output.form() == Form::Json {
+            return;
+        }
+        for ((action, code), count) in lock(&self.alike).iter().filter(|(_, count)| **count > 1) {
+            say(&text::harmless(&format!("snap: and {} more: {action}: {code}", text::count(count - 1))));
+        }
     }
 
     /// One fact, in the form that stdout has. A reader that left does not end the operation.

@@ -27,6 +27,7 @@ pub mod repair;
 pub mod restore;
 pub mod selection;
 pub mod stats;
+pub mod survey;
 pub mod tag;
 pub mod target;
 pub mod undo;

@@ -4,13 +4,15 @@
 //! stops nothing else.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use crate::entry::{Content, Entry, EntryKind, EntryPath, Metadata};
-use crate::resource::{Gap, Resource, escape_path};
+use crate::resource::{Asked, Gap, Resource, escape_path};
+use crate::source::filter::Filter;
 
 /// One kind of thing in the estate.
 #[async_trait]
@@ -19,7 +21,7 @@ pub trait Source: Send + Sync {
     fn name(&self) -> &'static str;
 
     /// Its folders in the layout (`lambda-functions`).
-    fn folders(&self) -> Vec<&'static str>;
+    fn folders(&self) -> Vec<String>;
 
     /// What exists now. Lists; opens nothing. An error leaves all its folders unknown.
     async fn discover(&self) -> Result<Discovery, Problem>;
@@ -36,6 +38,21 @@ pub trait Source: Send + Sync {
     fn at_once(&self) -> usize {
         8
     }
+
+    /// What of it is left out.
+    fn filter(&self) -> Option<Arc<Filter>> {
+        None
+    }
+
+    /// What was asked of whom, once it has discovered.
+    fn asked(&self) -> Asked {
+        Asked { source: self.name().to_owned(), ..Asked::default() }
+    }
+
+    /// What identifies a folder of which nothing is known: account and region, where it belongs to such.
+    fn attributes(&self, _folder: &str) -> BTreeMap<String, String> {
+        BTreeMap::new()
+    }
 }
 
 /// What a source found, and what it could not look at.
@@ -49,8 +66,8 @@ pub struct Discovery {
 
 impl Discovery {
     /// Nothing is known of these folders.
-    pub fn unknown(folders: Vec<&str>, problem: &Problem) -> Self {
-        let unknown = folders.into_iter().map(|folder| (folder.to_owned(), problem.clone())).collect();
+    pub fn unknown(folders: Vec<String>, problem: &Problem) -> Self {
+        let unknown = folders.into_iter().map(|folder| (folder, problem.clone())).collect();
         Self { resources: Vec::new(), unknown }
     }
 }
@@ -140,13 +157,22 @@ pub enum Sent {
 #[derive(Clone, Debug)]
 pub struct EntrySink {
     sender: mpsc::Sender<Sent>,
+    /// What is left out, and the folder of the resource with its `/`.
+    filter: Option<(Arc<Filter>, Vec<u8>)>,
 }
 
 impl EntrySink {
     /// A sink and its other end, with room for so much that waits.
     pub fn new(room: usize) -> (Self, mpsc::Receiver<Sent>) {
         let (sender, receiver) = mpsc::channel(room);
-        (Self { sender }, receiver)
+        (Self { sender, filter: None }, receiver)
+    }
+
+    /// The same without what a filter leaves out of the resource.
+    #[must_use]
+    pub fn with_filter(mut self, filter: Option<Arc<Filter>>, resource: &Resource) -> Self {
+        self.filter = filter.map(|filter| (filter, [&resource.path[..], b"/"].concat()));
+        self
     }
 
     /// Sends anything.
@@ -175,6 +201,12 @@ impl EntrySink {
 
     /// Sends what was found.
     pub async fn found(&self, entry: Entry, body: Body) -> Result<(), Stopped> {
+        if let Some((filter, folder)) = &self.filter
+            && !entry.path.as_bytes().is_empty()
+            && filter.leaves_out(&[folder, entry.path.as_bytes()].concat())
+        {
+            return Ok(());
+        }
         self.send(Sent::Found(Box::new(Found { entry, body }))).await
     }
 

@@ -20,6 +20,7 @@ fn record(time: &str, host: &str, series: &str, tags: &[&str]) -> SnapshotRecord
         original: None,
         tool: "test".into(),
         resources: Vec::new(),
+        asked: Vec::new(),
         summary: Summary::default(),
     }
 }

@@ -79,8 +79,8 @@ impl Source for Shelf {
         self.name
     }
 
-    fn folders(&self) -> Vec<&'static str> {
-        vec![self.name]
+    fn folders(&self) -> Vec<String> {
+        vec![self.name.to_owned()]
     }
 
     async fn discover(&self) -> Result<Discovery, Problem> {
@@ -233,8 +233,8 @@ impl Source for Stuck {
         "stuck"
     }
 
-    fn folders(&self) -> Vec<&'static str> {
-        vec!["stuck"]
+    fn folders(&self) -> Vec<String> {
+        vec!["stuck".to_owned()]
     }
 
     async fn discover(&self) -> Result<Discovery, Problem> {

@@ -1,5 +1,6 @@
 //! The estate, captured from emulators not written here, against what boto3 reads of the same account.
 
+mod configured;
 mod engine;
 
 use std::path::Path;
@@ -19,7 +20,7 @@ struct Estate {
 
 impl Estate {
     fn of_ministack() -> Self {
-        let server = Server::start_with(
+        let server = Server::start(
             &installed("ministack"),
             |_, _| Vec::new(),
             |command, (port, folder)| {
@@ -33,7 +34,7 @@ impl Estate {
 
     fn of_moto() -> Self {
         let arguments = |port: u16, _: &Path| ["-H", "127.0.0.1", "-p", &port.to_string()].map(str::to_owned).to_vec();
-        let server = Server::start_with(&installed("moto_server"), arguments, |command, _| {
+        let server = Server::start(&installed("moto_server"), arguments, |command, _| {
             command.env("MOTO_IAM_LOAD_MANAGED_POLICIES", "true");
         });
         Self::built(server)

@@ -41,6 +41,7 @@ fn snapshot(number: u64, time: Timestamp) -> Snapshot {
         original: None,
         tool: String::new(),
         resources: vec![resource("local/a", &[], Coverage::Complete)],
+        asked: Vec::new(),
         summary: Summary::default(),
     };
     Snapshot { id: SessionId(id), record }

@@ -325,6 +325,7 @@ pub(super) fn record(resources: Vec<ResourceRecord>) -> SnapshotRecord {
         original: None,
         tool: "evil".to_owned(),
         resources,
+        asked: Vec::new(),
         summary: Summary::default(),
     }
 }

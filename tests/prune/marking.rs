@@ -157,6 +157,7 @@ fn commit(repository: &Arc<Repository>, contents: &[u64], number: u64) {
         original: None,
         tool: "test".to_owned(),
         resources: vec![resource],
+        asked: Vec::new(),
         summary: Summary::default(),
     };
     session.commit(record).expect("committed");

@@ -50,6 +50,7 @@ fn record(time: jiff::Timestamp) -> SnapshotRecord {
         original: None,
         tool: "test".to_owned(),
         resources: Vec::new(),
+        asked: Vec::new(),
         summary: Summary::default(),
     }
 }

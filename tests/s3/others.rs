@@ -5,6 +5,7 @@
 use std::fs;
 use std::io::Read;
 use std::net::TcpStream;
+use std::path::Path;
 
 use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
 use snap::storage::name::ObjectName;
@@ -42,9 +43,8 @@ impl Server {
 
 #[test]
 fn moto_keeps_the_contract_and_the_program_works_on_it() {
-    let server = Server::start(&installed("moto_server"), |port, _| {
-        ["-H", "127.0.0.1", "-p", &port.to_string()].map(str::to_owned).to_vec()
-    });
+    let arguments = |port: u16, _: &Path| ["-H", "127.0.0.1", "-p", &port.to_string()].map(str::to_owned).to_vec();
+    let server = Server::start(&installed("moto_server"), arguments, |_, _| {});
     server.make_bucket();
     server.keeps_the_contract(&[]);
     let store = server.storage("probe");
@@ -77,14 +77,15 @@ const RCLONE_BREAKS: &[&str] =
 
 #[test]
 fn rclone_is_good_for_one_writer_and_the_program_works_on_it() {
-    let server = Server::start(&installed("rclone"), |port, folder| {
+    let arguments = |port: u16, folder: &Path| {
         fs::create_dir(folder.join("bucket")).expect("a bucket");
         let address = format!("127.0.0.1:{port}");
         let folder = folder.display().to_string();
         ["serve", "s3", "--auth-key", "AKIDEXAMPLE,not-a-secret", "--addr", &address, &folder]
             .map(str::to_owned)
             .to_vec()
-    });
+    };
+    let server = Server::start(&installed("rclone"), arguments, |_, _| {});
     server.keeps_the_contract(RCLONE_BREAKS);
     let store = server.storage("probe");
     assert_eq!(store.put_if_absent(&ObjectName::config(), "config".into()).expect("stored"), Put::Created);

@@ -212,7 +212,7 @@ fn a_policy_that_forgets_the_condition_is_found_out() {
 #[test]
 fn a_folder_has_no_policy() {
     let machine = Machine::new();
-    let ran = machine.snap(&["aws", "policy", "--repository", "file:///srv/backup"]).expect_code(2);
+    let ran = machine.snap(&["aws", "policy", "--role", "writer", "--repository", "file:///srv/backup"]).expect_code(2);
     assert!(ran.stderr.contains("no repository in S3"), "{ran:?}");
     let ran = machine.snap_with(&["repository", "test", "-r", "/srv/backup"], &[("SNAP_PASSWORD", "x")]).expect_code(2);
     assert!(ran.stderr.contains("is a folder"), "{ran:?}");

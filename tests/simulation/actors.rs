@@ -247,6 +247,7 @@ fn record(root: PageId, totals: snap::resource::Totals) -> SnapshotRecord {
         original: None,
         tool: "simulation".to_owned(),
         resources: vec![resource],
+        asked: Vec::new(),
         summary: Summary::default(),
     }
 }

@@ -11,6 +11,8 @@ use crate::cli::arguments::{Flags, Switch};
 use crate::cli::config::Flag;
 use crate::cli::context::Context;
 use crate::cli::environment::Environment;
+use crate::cli::estate::preview::{self, More};
+use crate::cli::estate::{Estate, EstateArgs, Local};
 use crate::cli::exit::ExitStatus;
 use crate::cli::failure::Failure;
 use crate::cli::hook;
@@ -20,10 +22,10 @@ use crate::cli::summary;
 use crate::cli::watch::Items;
 use crate::operation::backup::stream::backup_stream;
 use crate::operation::backup::{BackupError, BackupRequest, Rereading, SnapshotLabel, backup};
+use crate::operation::survey::survey;
 use crate::repository::Repository;
 use crate::repository::session::Mode;
-use crate::resource::Totals;
-use crate::source::estate::Source;
+use crate::resource::{Coverage, Gap, ResourceRecord, SnapshotRecord, Totals};
 use crate::source::local::exclude::{Caches, Excludes, PatternError};
 use crate::source::local::stdin::Stream;
 use crate::source::local::{FileSystems, LocalRoot};
@@ -86,10 +88,9 @@ pub struct Args {
     /// Name of files that hold globs for their folder (.snapignore)
     #[arg(long, value_name = "NAME")]
     pub ignore_file: Vec<String>,
-    /// Capture the AWS account whose credentials are at hand
-    #[cfg(feature = "aws")]
+    /// What of the estate.
     #[command(flatten)]
-    pub aws: crate::cli::aws::AwsArgs,
+    pub estate: EstateArgs,
     /// Capture standard input as one file
     #[arg(long)]
     pub stdin: bool,
@@ -128,26 +129,54 @@ impl Args {
 
 /// Runs the command, with the hooks around it.
 pub fn run(arguments: &Args, context: &Context) -> Result<ExitStatus, Failure> {
-    let sources = sources(arguments)?;
-    if !arguments.stdin && sources.is_empty() && context.settings.paths("backup.paths").is_empty() {
+    let estate = arguments.estate.estate(context, !arguments.paths.is_empty())?;
+    let has_roots = estate.local == Local::Named && !context.settings.paths("backup.paths").is_empty();
+    if !arguments.stdin && estate.sources.is_empty() && !has_roots {
         return Err(Failure::usage("nothing to capture is named")
-            .with_hint("give a path, or set `paths` under [backup] in snap.toml (`snap config init`)"));
+            .with_hint("give a path, or say what is to be captured in snap.toml (`snap config init`)"));
     }
     if arguments.dry_run {
-        return capture(arguments, &sources, context).map(|(status, _)| status);
+        return rehearse(arguments, estate, has_roots || arguments.stdin, context);
     }
     let began = Instant::now();
-    let result = hook::before(&context.settings).and_then(|()| capture(arguments, &sources, context));
-    let status = result.as_ref().map_or_else(Failure::status, |(status, _)| *status);
-    let held = result.as_ref().map_or(Totals::default(), |(_, totals)| *totals);
+    let result = hook::before(context).and_then(|()| capture(arguments, &estate, context));
     let time = jiff::Timestamp::now().as_second();
     let seconds = began.elapsed().as_secs();
-    hook::after(context, &hook::Ended { status, time, seconds, bytes: held.bytes, files: held.files });
-    result.map(|(status, _)| status)
+    let ended = match &result {
+        Ok((status, Totals { files, bytes, .. }, wrong)) => {
+            hook::Ended { status: *status, time, seconds, bytes: *bytes, files: *files, wrong: wrong.clone() }
+        }
+        Err(failure) => {
+            let wrong = failure.lines().lines().map(str::to_owned).collect();
+            hook::Ended { status: failure.status(), time, seconds, bytes: 0, files: 0, wrong }
+        }
+    };
+    hook::after(context, &ended);
+    result.map(|(status, ..)| status)
 }
 
-/// The status, and what the snapshot holds.
-fn capture(arguments: &Args, sources: &[Arc<dyn Source>], context: &Context) -> Result<(ExitStatus, Totals), Failure> {
+/// Shows what would be asked of the estate, and what would be stored of folders.
+fn rehearse(arguments: &Args, mut estate: Estate, has_local: bool, context: &Context) -> Result<ExitStatus, Failure> {
+    let mut status = ExitStatus::Done;
+    let sources = std::mem::take(&mut estate.sources);
+    if !sources.is_empty() {
+        let watch = context.begin("backup", Items::Counted)?;
+        let surveyed = survey(&sources, &watch).map_err(|source| BackupError::Runtime { source });
+        let (ended, _) = context.end(watch);
+        status = match surveyed? {
+            Some(surveyed) => preview::show(context, &surveyed, if has_local { More::Follows } else { More::Nothing })?,
+            None => return Err(Failure::interrupted(ended)),
+        };
+    }
+    if !has_local {
+        return Ok(status);
+    }
+    let (of_folders, ..) = capture(arguments, &estate, context)?;
+    Ok(if of_folders == ExitStatus::Done { status } else { of_folders })
+}
+
+/// The status, what the snapshot holds, and what is missing in it, a line each.
+fn capture(arguments: &Args, estate: &Estate, context: &Context) -> Result<(ExitStatus, Totals, Vec<String>), Failure> {
     let excludes = excludes(context)?;
     let label = label(arguments, context);
     let stream = match (arguments.stdin, arguments.stdin_name.to_str()) {
@@ -166,8 +195,8 @@ fn capture(arguments: &Args, sources: &[Arc<dyn Source>], context: &Context) -> 
         Some(stream) => backup_stream(&repository, stream, &label, mode, &watch),
         None => {
             let request = BackupRequest {
-                roots: roots(context, &excludes),
-                sources: sources.to_vec(),
+                roots: if estate.local == Local::Named { roots(context, &excludes) } else { Vec::new() },
+                sources: estate.sources.clone(),
                 label,
                 rereading: if arguments.force { Rereading::Everything } else { Rereading::Changed },
                 mode,
@@ -183,22 +212,25 @@ fn capture(arguments: &Args, sources: &[Arc<dyn Source>], context: &Context) -> 
             // A stop that came too late to matter leaves a whole snapshot, and that is what is told.
             let status = if report.gap_count() > 0 { ExitStatus::Incomplete } else { ExitStatus::Done };
             summary::show(context, &report, status, counts)?;
-            Ok((status, report.record.summary.totals))
+            Ok((status, report.record.summary.totals, missing(&report.record)))
         }
         Err(BackupError::Interrupted) => Err(Failure::interrupted(stop.unwrap_or(ExitStatus::Interrupted))),
         Err(error) => Err(error.into()),
     }
 }
 
-/// What is captured beside folders.
-fn sources(arguments: &Args) -> Result<Vec<Arc<dyn Source>>, Failure> {
-    #[cfg(feature = "aws")]
-    return arguments.aws.sources();
-    #[cfg(not(feature = "aws"))]
-    {
-        let _none_is_built_in = arguments;
-        Ok(Vec::new())
-    }
+/// What is missing in a snapshot, a line each.
+fn missing(record: &SnapshotRecord) -> Vec<String> {
+    let of = |resource: &ResourceRecord| match &resource.coverage {
+        Coverage::Complete => Vec::new(),
+        Coverage::Failed { reason } => vec![format!("{}: {reason}", resource.path)],
+        Coverage::Partial { gaps, .. } => {
+            let line =
+                |gap: &Gap| format!("{}/{}: {} {} {}", resource.path, gap.path, gap.action, gap.code, gap.reason);
+            gaps.iter().map(line).collect()
+        }
+    };
+    record.resources.iter().flat_map(of).collect()
 }
 
 fn repository(arguments: &Args, context: &Context) -> Result<Arc<Repository>, Failure> {

@@ -46,9 +46,13 @@ pub struct Args {
 pub enum Action {
     /// Print a commented starter, or write it to a file that does not exist
     ///
+    /// With --aws it looks at the account whose credentials are at hand, in all regions that every account has, and writes
+    /// what it takes to capture it, with what was found beside it.
+    ///
     /// Examples:
     ///   snap config init
     ///   snap config init ~/.config/snap/snap.toml
+    ///   snap config init --aws --aws-profile prod snap.toml
     ///
     /// Exit codes:
     ///   0 done · 1 the file exists or cannot be written · 2 usage
@@ -57,6 +61,18 @@ pub enum Action {
         /// File to write
         #[arg(value_name = "FILE")]
         file: Option<PathBuf>,
+        /// Look at an AWS account and write what captures it
+        #[cfg(feature = "aws")]
+        #[arg(long)]
+        aws: bool,
+        /// Regions to look at, the home region first [default: all that every account has]
+        #[cfg(feature = "aws")]
+        #[arg(long, value_name = "REGION,…", value_delimiter = ',', requires = "aws")]
+        region: Vec<String>,
+        /// Profile of the AWS tools
+        #[cfg(feature = "aws")]
+        #[arg(long, value_name = "NAME", requires = "aws")]
+        aws_profile: Option<String>,
     },
     /// Look for mistakes in every file, or in the one given
     ///
@@ -98,21 +114,27 @@ impl Args {
 /// Runs the command.
 pub fn run(arguments: &Args, context: &Context) -> Result<ExitStatus, Failure> {
     match &arguments.action {
-        Action::Init { file: None } => answer(context, "starter", starter().as_bytes())?,
-        Action::Init { file: Some(path) } => init(path, context)?,
+        #[cfg(feature = "aws")]
+        Action::Init { file, aws: true, region, aws_profile } => {
+            let text = crate::cli::estate::starter::starter(region, aws_profile.as_deref(), context)?;
+            init(file.as_deref(), &text, context)?;
+        }
+        Action::Init { file, .. } => init(file.as_deref(), &starter(), context)?,
         Action::Check { file } => check(file.as_deref(), context)?,
         Action::Show { origin } => show(if *origin { Origins::Shown } else { Origins::Hidden }, context)?,
     }
     Ok(ExitStatus::Done)
 }
 
-fn init(path: &Path, context: &Context) -> Result<(), Failure> {
+/// Writes a starter to a new file, or prints it.
+fn init(path: Option<&Path>, starter: &str, context: &Context) -> Result<(), Failure> {
+    let Some(path) = path else { return answer(context, "starter", starter.as_bytes()) };
     let write = || {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
         }
         let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-        file.write_all(starter().as_bytes())
+        file.write_all(starter.as_bytes())
     };
     write().map_err(|error| Failure::file("create", path, &error))?;
     context.output.line(&format!("wrote {}", text::printable(path.as_os_str().as_encoded_bytes())))?;
@@ -125,10 +147,15 @@ fn starter() -> String {
         String::from("# Configuration of snap. Every key there is; `snap config check` looks for mistakes.\n");
     let mut table = "";
     for key in KEYS {
-        let (in_table, name) = key.name.split_once('.').unwrap_or(("", key.name));
+        let (in_table, name) = key.table_and_name();
         if in_table != table {
             table = in_table;
-            starter.push_str(&format!("\n[{table}]\n"));
+            match table.strip_suffix(".*") {
+                Some(kind) => {
+                    starter.push_str(&format!("\n# As many as there are, each with a name.\n# [{kind}.NAME]\n"))
+                }
+                None => starter.push_str(&format!("\n[{table}]\n")),
+            }
         }
         let variable = key.variable.map(|variable| format!(" ({variable})")).unwrap_or_default();
         starter.push_str(&format!("# {}{variable}\n# {name} = {}\n", key.about, key.example));
@@ -195,26 +222,42 @@ enum Origins {
 
 fn show(origins: Origins, context: &Context) -> Result<(), Failure> {
     let mut document = serde_json::Map::new();
-    for key in KEYS {
-        let (value, origin) = match context.settings.value(key.name) {
-            Some((value, origin)) => (value.json(), origin.clone()),
-            None => (default(key.name, context), Origin::Default),
-        };
-        if value.is_null() {
-            continue;
-        }
+    for (name, value, origin) in in_force(context) {
         if context.output.form() == Form::Human {
-            let said = format!("{} = {value}", key.name);
+            let said = format!("{name} = {value}");
             let line = match origins {
                 Origins::Hidden => said,
                 Origins::Shown => format!("{said}  {}", context.palette.faint(format!("# {origin}"))),
             };
             context.output.line(&line)?;
         }
-        document.insert(key.name.to_owned(), json!({ "value": value, "origin": origin.to_string() }));
+        document.insert(name, json!({ "value": value, "origin": origin.to_string() }));
     }
     let files: Vec<String> = context.settings.files.iter().map(|path| path.display().to_string()).collect();
     context.output.document(json!({ "settings": document, "files": files }))
+}
+
+/// Every key that amounts to something, its full name, its value and where it came from.
+fn in_force(context: &Context) -> Vec<(String, Value, Origin)> {
+    let mut all = Vec::new();
+    for key in KEYS {
+        if let Some(kind) = key.table_and_name().0.strip_suffix(".*") {
+            let set = context.settings.named(kind).filter_map(|(of, values)| {
+                let (value, origin) = values.value(key.name)?;
+                Some((key.name.replacen('*', of, 1), value.json(), origin.clone()))
+            });
+            all.extend(set);
+            continue;
+        }
+        let (value, origin) = match context.settings.value(key.name) {
+            Some((value, origin)) => (value.json(), origin.clone()),
+            None => (default(key.name, context), Origin::Default),
+        };
+        if !value.is_null() {
+            all.push((key.name.to_owned(), value, origin));
+        }
+    }
+    all
 }
 
 /// What a key that nobody set amounts to; null where that is nothing.
@@ -245,9 +288,14 @@ mod tests {
     fn every_key_of_the_starter_is_valid_once_uncommented() {
         let uncommented: Vec<String> = starter()
             .lines()
-            .map(|line| line.strip_prefix("# ").filter(|rest| rest.contains(" = ")).unwrap_or(line).to_owned())
+            .map(|line| {
+                line.strip_prefix("# ")
+                    .filter(|rest| rest.contains(" = ") || rest.ends_with(".NAME]"))
+                    .unwrap_or(line)
+                    .to_owned()
+            })
             .collect();
-        let text = uncommented.join("\n").replace("series = \"www\"", "");
+        let text = uncommented.join("\n").replace("series = \"www\"", "").replace("[profile.NAME]", "");
         let layer = parse(Path::new("/x/snap.toml"), &text, &Environment::for_test(&[])).expect("it is valid");
         assert_eq!(layer.settings.len(), KEYS.len());
     }

@@ -31,6 +31,8 @@ pub struct FileLayer {
 pub struct Line {
     /// Full name of the key.
     pub key: &'static str,
+    /// The name of its table, where there are several of the kind.
+    pub of: Option<String>,
     /// Its value.
     pub value: Value,
     /// Line in the file, from 1.
@@ -149,14 +151,10 @@ impl Reader<'_> {
     /// Takes a key's value, or every value of a table of keys.
     fn value(&mut self, name: &str, line: usize, value: &Spanned<DeValue<'_>>, settings: &mut Vec<Line>) {
         if let Some(key) = Key::named(name) {
-            match Value::of_toml(key.kind, value.get_ref(), self.place) {
-                Some(value) => settings.push(Line { key: key.name, value, line }),
-                None => {
-                    let message = format!("`{name}` should be {}", key.kind.expected());
-                    self.problems.push(Problem { line, message });
-                }
-            }
-            return;
+            return self.set(key, None, (name, line), value, settings);
+        }
+        if Key::of_each(name).next().is_some() {
+            return self.named_tables(name, line, value, settings);
         }
         let is_table = KEYS.iter().any(|key| key.name.strip_prefix(name).is_some_and(|rest| rest.starts_with('.')));
         match value.get_ref().as_table() {
@@ -166,7 +164,53 @@ impl Reader<'_> {
                     self.value(&join(name, inner.get_ref()), line, value, settings);
                 }
             }
-            _ => self.problems.push(Problem { line, message: unknown(name) }),
+            _ => self.problems.push(Problem { line, message: unknown(name, meant(name)) }),
+        }
+    }
+
+    fn set(
+        &mut self,
+        key: &Key,
+        of: Option<&str>,
+        (name, line): (&str, usize),
+        value: &Spanned<DeValue<'_>>,
+        settings: &mut Vec<Line>,
+    ) {
+        match Value::of_toml(key.kind, value.get_ref(), self.place) {
+            Some(value) => settings.push(Line { key: key.name, of: of.map(str::to_owned), value, line }),
+            None => {
+                let message = format!("`{name}` should be {}", key.kind.expected());
+                self.problems.push(Problem { line, message });
+            }
+        }
+    }
+
+    /// Takes the keys of all tables of a kind, each with a name of its own (`[account.prod]`).
+    fn named_tables(&mut self, kind: &str, line: usize, value: &Spanned<DeValue<'_>>, settings: &mut Vec<Line>) {
+        let Some(tables) = value.get_ref().as_table() else {
+            let message = format!("`{kind}` should be tables, each with a name: [{kind}.NAME]");
+            return self.problems.push(Problem { line, message });
+        };
+        for (of, table) in tables {
+            let line = self.line(of.span().start);
+            let of = of.get_ref();
+            let Some(table) = table.get_ref().as_table().filter(|table| !table.is_empty()) else {
+                let message = format!("[{kind}.{of}] should be a table with at least one key");
+                self.problems.push(Problem { line, message });
+                continue;
+            };
+            for (name, value) in table {
+                let line = self.line(name.span().start);
+                let full = format!("{kind}.{of}.{}", name.get_ref());
+                match Key::named(&format!("{kind}.*.{}", name.get_ref())) {
+                    Some(key) => self.set(key, Some(of), (&full, line), value, settings),
+                    None => {
+                        let names = Key::of_each(kind).map(|key| key.table_and_name().1);
+                        let meant = nearest(name.get_ref(), names).map(|name| format!("{kind}.{of}.{name}"));
+                        self.problems.push(Problem { line, message: unknown(&full, meant.as_deref()) });
+                    }
+                }
+            }
         }
     }
 
@@ -179,12 +223,16 @@ fn join(prefix: &str, name: &str) -> String {
     if prefix.is_empty() { name.to_owned() } else { format!("{prefix}.{name}") }
 }
 
-/// Says that a key is unknown, and which was probably meant: a near name, or the same name in another table.
-fn unknown(name: &str) -> String {
+/// The key that was probably meant: a near name, or the same name in another table.
+fn meant(name: &str) -> Option<&'static str> {
+    let plain = || KEYS.iter().map(|key| key.name).filter(|name| !name.contains('*'));
     let tables = KEYS.iter().filter_map(|key| key.name.split_once('.').map(|(table, _)| table)).chain(["profile"]);
     let last = name.rsplit('.').next().unwrap_or(name);
-    let elsewhere = KEYS.iter().map(|key| key.name).find(|key| key.rsplit('.').next() == Some(last));
-    let meant = elsewhere.or_else(|| nearest(name, KEYS.iter().map(|key| key.name).chain(tables)));
+    let elsewhere = plain().find(|key| key.rsplit('.').next() == Some(last));
+    elsewhere.or_else(|| nearest(name, plain().chain(tables)))
+}
+
+fn unknown(name: &str, meant: Option<&str>) -> String {
     match meant {
         Some(meant) => format!("unknown key `{name}`; did you mean `{meant}`?"),
         None => format!("unknown key `{name}`"),
@@ -220,6 +268,28 @@ mod tests {
                 "line 6: unknown key `zebra`",
             ]
         );
+    }
+
+    #[test]
+    fn tables_with_names_of_their_own_hold_the_keys_of_their_kind() {
+        let text = "[account.prod]\nprofile = 'p'\nregions = ['a', 'b']\n[profile.x]\naccount.test.home = true\n";
+        let layer = parse(Path::new("/etc/snap/snap.toml"), text, &Environment::for_test(&[])).expect("it is valid");
+        let line = |line: &super::Line| (line.key, line.of.clone().unwrap_or_default(), line.line);
+        let mut lines: Vec<_> = layer.settings.iter().map(line).collect();
+        lines.sort();
+        let prod = || "prod".to_owned();
+        assert_eq!(lines, [("account.*.profile", prod(), 2), ("account.*.regions", prod(), 3)]);
+        assert_eq!(line(&layer.profiles[0].1[0]), ("account.*.home", "test".to_owned(), 5));
+        let found = problems("account = 1\n");
+        assert_eq!(found, ["line 1: `account` should be tables, each with a name: [account.NAME]"]);
+        let found = problems("[account.a]\n[account.b]\nregion = ['x']\nhome = 1\n[account.c]\nzebra = 1\n");
+        let expected = [
+            "line 1: [account.a] should be a table with at least one key",
+            "line 3: unknown key `account.b.region`; did you mean `account.b.regions`?",
+            "line 4: `account.b.home` should be true or false",
+            "line 6: unknown key `account.c.zebra`",
+        ];
+        assert_eq!(found, expected);
     }
 
     #[test]

@@ -102,10 +102,16 @@ pub struct Flag {
     pub value: Value,
 }
 
+/// Values of one table, or of all that stand alone, each with its origin.
+#[derive(Clone, Debug, Default)]
+pub struct Values(BTreeMap<&'static str, (Value, Origin)>);
+
 /// The configuration in force.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
-    values: BTreeMap<&'static str, (Value, Origin)>,
+    values: Values,
+    /// Tables that bear a name of their own, by kind and name (`account`, `prod`).
+    named: BTreeMap<(&'static str, String), Values>,
     /// What the user should know of how it came to be.
     pub notices: Vec<String>,
     /// The files that were read, weakest first.
@@ -136,14 +142,21 @@ impl Settings {
         }
         settings.take_variables(environment)?;
         for Flag { key, flag, value } in flags {
-            settings.values.insert(key, (value, Origin::Flag(flag)));
+            settings.values.0.insert(key, (value, Origin::Flag(flag)));
         }
         Ok(settings)
     }
 
     fn take(&mut self, lines: &[Line], origin: impl Fn(usize) -> Origin) {
-        for line in lines {
-            self.values.insert(line.key, (line.value.clone(), origin(line.line)));
+        for Line { key, of, value, line } in lines {
+            let table = match of {
+                Some(of) => {
+                    let kind = key.split('.').next().unwrap_or_default();
+                    self.named.entry((kind, of.clone())).or_default()
+                }
+                None => &mut self.values,
+            };
+            table.0.insert(key, (value.clone(), origin(*line)));
         }
     }
 
@@ -177,15 +190,30 @@ impl Settings {
                 (_, Some(text)) => Value::of_text(key.kind, text, place).ok_or_else(wrong)?,
                 (_, None) => return Err(wrong()),
             };
-            self.values.insert(key.name, (value, Origin::Variable(variable)));
+            self.values.0.insert(key.name, (value, Origin::Variable(variable)));
         }
         Ok(())
     }
 
+    /// The tables of a kind, by name.
+    pub fn named(&self, kind: &str) -> impl Iterator<Item = (&str, &Values)> {
+        self.named.iter().filter(move |((of, _), _)| *of == kind).map(|((_, name), values)| (name.as_str(), values))
+    }
+}
+
+impl std::ops::Deref for Settings {
+    type Target = Values;
+
+    fn deref(&self) -> &Values {
+        &self.values
+    }
+}
+
+impl Values {
     /// A value and where it came from, if anything sets it.
     pub fn value(&self, key: &str) -> Option<&(Value, Origin)> {
         debug_assert!(Key::named(key).is_some(), "{key} is not in the schema");
-        self.values.get(key)
+        self.0.get(key)
     }
 
     /// Where a value came from, if anything sets it.

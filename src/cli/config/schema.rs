@@ -48,7 +48,7 @@ impl Kind {
     }
 }
 
-/// One key.
+/// One key; `account.*.role` stands in each table `[account.NAME]`.
 #[derive(Clone, Copy, Debug)]
 pub struct Key {
     /// Its full name, with its table before a dot.
@@ -91,6 +91,39 @@ pub const KEYS: &[Key] = &[
     key("backup.gitignore", Kind::Switch, "true", "leave out what .gitignore files name"),
     key("backup.ignore-file", Kind::Texts, "[\".snapignore\"]", "names of files that hold globs for their folder"),
     key("backup.tags", Kind::Texts, "[\"nightly\"]", "labels of each snapshot"),
+    key("account.*.profile", Kind::Text, "\"prod\"", "an AWS account that is captured: its profile of the AWS tools"),
+    key(
+        "account.*.role",
+        Kind::Text,
+        "\"arn:aws:iam::123456789012:role/snap\"",
+        "the role that is assumed to look at it",
+    ),
+    key("account.*.external-id", Kind::Text, "\"snap\"", "what that role demands to hear"),
+    key("account.*.regions", Kind::Texts, "[\"eu-west-1\"]", "the regions that are looked at, the home region first"),
+    key(
+        "account.*.home",
+        Kind::Switch,
+        "true",
+        "the account whose names need not say which it is, where there are several",
+    ),
+    key("account.*.only", Kind::Texts, "[\"s3\", \"lambda\"]", "the services that are captured, instead of all"),
+    key(
+        "account.*.exclude",
+        Kind::Texts,
+        "[\"s3-buckets/logs-*\"]",
+        "what is left out: globs as in .gitignore, on paths of the layout",
+    ),
+    key("account.*.api-share", Kind::Count, "50", "per cent of the calls AWS allows that are made at most"),
+    key("account.*.endpoint", Kind::Text, "\"http://127.0.0.1:4566\"", "a service of one's own instead of AWS"),
+    key("account.*.s3-versions", Kind::Choice(&["latest", "all"]), "\"all\"", "which versions of objects"),
+    key(
+        "account.*.s3-metadata",
+        Kind::Choice(&["fast", "full"]),
+        "\"full\"",
+        "full asks for tags and access lists again, though the object did not change",
+    ),
+    key("account.*.table-items", Kind::Choice(&["all", "none"]), "\"none\"", "which items of DynamoDB tables"),
+    key("account.*.table-sample", Kind::Count, "100", "so many items of each table instead of all"),
     key("retention.keep-last", Kind::Count, "3", "what `snap forget` keeps of each series: the newest snapshots"),
     key("retention.keep-hourly", Kind::Count, "24", "the newest of each of the last hours that have one"),
     key("retention.keep-daily", Kind::Count, "7", "the same of days"),
@@ -115,6 +148,13 @@ pub const KEYS: &[Key] = &[
         "told the result in SNAP_RESULT and SNAP_EXIT_CODE",
     ),
     key(
+        "notify.ping",
+        Kind::Text,
+        "\"https://hc-ping.com/…\"",
+        "asked for /start, and at the end for /EXITCODE with what went wrong, in the manner of Healthchecks",
+    ),
+    key("notify.webhook", Kind::Text, "\"https://example.org/hook\"", "sent a JSON document about each backup"),
+    key(
         "notify.prometheus",
         Kind::Path,
         "\"/var/lib/node_exporter/snap.prom\"",
@@ -135,6 +175,16 @@ impl Key {
     /// The key of this full name.
     pub fn named(name: &str) -> Option<&'static Key> {
         KEYS.iter().find(|key| key.name == name)
+    }
+
+    /// The keys that each named table of this kind (`account`) may have.
+    pub fn of_each(kind: &str) -> impl Iterator<Item = &'static Key> {
+        KEYS.iter().filter(move |key| key.table_and_name().0.strip_suffix(".*") == Some(kind))
+    }
+
+    /// Its table, empty where it stands outside of all, and its name there.
+    pub fn table_and_name(&self) -> (&'static str, &'static str) {
+        self.name.rsplit_once('.').unwrap_or(("", self.name))
     }
 }
 

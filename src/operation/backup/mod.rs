@@ -25,7 +25,7 @@ use crate::repository::error::RepositoryError;
 use crate::repository::pack::PackKind;
 use crate::repository::reader::Reader;
 use crate::repository::session::{Mode, Session, SessionMark};
-use crate::resource::{Coverage, Resource, ResourceRecord, SnapshotRecord, Summary};
+use crate::resource::{Asked, Coverage, Resource, ResourceRecord, SnapshotRecord, Summary};
 use crate::source::estate::Source;
 use crate::source::local::{LocalError, LocalRoot, drop_nested, resource_of};
 use crate::storage::Writers;
@@ -244,11 +244,20 @@ fn capture(
     };
     estate.counts.add_to(&mut summary);
     records.extend(estate.records);
-    if records.iter().all(|record| matches!(record.coverage, Coverage::Failed { .. })) {
+    let held = Held { parent: parent.map(|parent| parent.id), resources: records, asked: estate.asked };
+    let is_nothing = held.resources.iter().all(|record| matches!(record.coverage, Coverage::Failed { .. }));
+    if is_nothing && (held.asked.is_empty() || !held.resources.is_empty()) {
         session.close()?;
         return Err(BackupError::Nothing);
     }
-    finish(&session, &request.label, series, parent.map(|parent| parent.id), records, summary, started)
+    finish(&session, &request.label, series, held, summary, started)
+}
+
+/// What a snapshot holds.
+struct Held {
+    parent: Option<SnapshotId>,
+    resources: Vec<ResourceRecord>,
+    asked: Vec<Asked>,
 }
 
 /// Settles the session and commits the record.
@@ -256,8 +265,7 @@ fn finish(
     session: &Session,
     label: &SnapshotLabel,
     series: String,
-    parent: Option<SnapshotId>,
-    mut resources: Vec<ResourceRecord>,
+    Held { parent, mut resources, asked }: Held,
     mut summary: Summary,
     started: Instant,
 ) -> Result<BackupReport, BackupError> {
@@ -281,6 +289,7 @@ fn finish(
         original: None,
         tool: tool(),
         resources,
+        asked,
         summary,
     };
     let id = session.commit(record.clone())?;

@@ -9,7 +9,7 @@ use std::time::Instant;
 use crate::codec::chunk::{Chunker, Cut, Window, profile_of};
 use crate::entry::{Content, Piece};
 use crate::id::ChunkId;
-use crate::operation::backup::{BackupError, BackupReport, SnapshotLabel, finish, session_mark, tree_parameters};
+use crate::operation::backup::{BackupError, BackupReport, Held, SnapshotLabel, finish, session_mark, tree_parameters};
 use crate::operation::pages::PageWriter;
 use crate::progress::Progress;
 use crate::repository::Repository;
@@ -65,7 +65,8 @@ pub fn backup_stream<R: io::Read>(
         attributes: std::collections::BTreeMap::new(),
     };
     let summary = Summary { new: 1, bytes_read, ..Summary::default() };
-    finish(&session, label, series, None, vec![record], summary, started)
+    let held = Held { parent: None, resources: vec![record], asked: Vec::new() };
+    finish(&session, label, series, held, summary, started)
 }
 
 /// Bytes asked of the stream at once.

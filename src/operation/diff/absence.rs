@@ -12,8 +12,9 @@ use ignore::gitignore::{Gitignore, GitignoreBuilder};
 
 use crate::entry::Entry;
 use crate::operation::diff::{Change, Side};
-use crate::operation::part::trim;
+use crate::operation::part::{folder_of, trim};
 use crate::resource::{Coverage, ResourceRecord, unescape_path};
+use crate::source::filter::Filter;
 
 /// What one side of a resource lacks for other reasons than that it was not there.
 pub(super) struct Absence {
@@ -24,12 +25,14 @@ pub(super) struct Absence {
     /// Why nothing can be claimed.
     doubt: Option<String>,
     excluded: Gitignore,
+    /// What was left out of the estate, and the folder of the resource with its `/`.
+    left_out: Option<(Filter, Vec<u8>)>,
     size_max: Option<u64>,
 }
 
 impl Absence {
     /// What `side` lacks that `other` may have.
-    pub(super) fn of(side: &ResourceRecord, other: &ResourceRecord) -> Self {
+    pub(super) fn of(side: &ResourceRecord, other: &ResourceRecord, left_out: Option<Filter>) -> Self {
         let (mut gaps, mut doubt) = (HashMap::new(), None);
         if let Coverage::Partial { gaps: listed, count } = &side.coverage {
             for gap in listed {
@@ -56,7 +59,8 @@ impl Absence {
             }
         }
         let excluded = excluded.build().unwrap_or_else(|_| Gitignore::empty());
-        Self { gaps, told: Vec::new(), doubt, excluded, size_max }
+        let folder = [&folder_of(side)[..], b"/"].concat();
+        Self { gaps, told: Vec::new(), doubt, excluded, left_out: left_out.map(|filter| (filter, folder)), size_max }
     }
 
     /// What it means that `lacks`, whose absences these are, does not have the entry; `None` if that was told already.
@@ -95,12 +99,15 @@ impl Absence {
     }
 
     fn is_excluded(&self, path: &[u8], entry: &Entry) -> bool {
-        !self.excluded.is_empty()
-            && !path.is_empty()
-            && self
-                .excluded
-                .matched_path_or_any_parents(Path::new(OsStr::from_bytes(path)), entry.path.is_directory())
-                .is_ignore()
+        let is_left_out =
+            self.left_out.as_ref().is_some_and(|(filter, folder)| filter.leaves_out(&[folder, path].concat()));
+        is_left_out
+            || !self.excluded.is_empty()
+                && !path.is_empty()
+                && self
+                    .excluded
+                    .matched_path_or_any_parents(Path::new(OsStr::from_bytes(path)), entry.path.is_directory())
+                    .is_ignore()
     }
 }
 
@@ -133,7 +140,7 @@ mod tests {
 
     /// What is told of each path when the later side lacks it.
     fn told(side: &ResourceRecord, paths: &[&str]) -> Vec<String> {
-        let mut absence = Absence::of(side, &record(&["exclude *.tmp"], &[], 0));
+        let mut absence = Absence::of(side, &record(&["exclude *.tmp"], &[], 0), None);
         let entry = |path: &str| Entry {
             path: path.into(),
             kind: EntryKind::File,

@@ -7,14 +7,17 @@ use std::collections::BTreeMap;
 
 use crate::entry::{Entry, EntryKind, Metadata, PosixMetadata};
 use crate::operation::diff::absence::Absence;
+use crate::operation::diff::scope::{left_out, why_absent};
 use crate::operation::part::{IsFolder, append_layout_path, folder_of, lies_in};
 use crate::repository::reader::Reader;
 use crate::resource::{Coverage, ResourceRecord, SnapshotRecord};
+use crate::tree::cursor::Cursor;
 use crate::tree::diff::{Diff, Difference};
 use crate::tree::error::TreeError;
 
 mod absence;
 pub mod patch;
+mod scope;
 
 /// What is compared.
 #[derive(Clone, Copy, Debug)]
@@ -149,7 +152,7 @@ pub fn diff<E>(
         if !request.concerns(&folder) {
             continue;
         }
-        match (pair, whole_absence(pair)) {
+        match (pair, request.whole_absence(pair)) {
             (_, Some((lacks, reason))) => {
                 take(Told::Resource(&folder))?;
                 take(Told::Change(&Change::NotCaptured { path: Vec::new(), lacks, reason }))?;
@@ -160,24 +163,35 @@ pub fn diff<E>(
                 diff_resource(reader, request, &folder, (old, new), &mut take)?;
                 take(Told::End)?;
             }
+            ([Some(only), None] | [None, Some(only)], None) if !matches!(only.coverage, Coverage::Failed { .. }) => {
+                let lacks = if pair[0].is_none() { Side::Old } else { Side::New };
+                take(Told::Resource(&folder))?;
+                tell_whole(reader, request, &folder, (only, lacks), &mut take)?;
+                take(Told::End)?;
+            }
             _ => {}
         }
     }
     Ok(())
 }
 
-/// The side that has nothing of a resource, and why; `None` where both have some or neither has.
-fn whole_absence(pair: [Option<&ResourceRecord>; 2]) -> Option<(Side, String)> {
-    let why = |resource: Option<&ResourceRecord>| match resource.map(|resource| &resource.coverage) {
-        None => Some("it was not among what that snapshot was asked to capture".to_owned()),
-        Some(Coverage::Failed { reason }) => Some(reason.clone()),
-        Some(_) => None,
-    };
-    match (why(pair[0]), why(pair[1])) {
-        (None, Some(reason)) => Some((Side::New, reason)),
-        (Some(reason), None) => Some((Side::Old, reason)),
-        _ => None,
+/// Tells every entry of a resource that one side alone has.
+fn tell_whole<E>(
+    reader: &Reader<'_>,
+    request: &DiffRequest<'_>,
+    folder: &[u8],
+    (resource, lacks): (&ResourceRecord, Side),
+    take: &mut impl FnMut(Told<'_>) -> Result<(), E>,
+) -> Result<(), E> {
+    for entry in Cursor::new(reader, resource.root) {
+        match (entry, lacks) {
+            (Ok(entry), _) if !request.covers_entry(folder, &entry) => {}
+            (Ok(entry), Side::Old) => take(Told::Change(&Change::Added(entry)))?,
+            (Ok(entry), Side::New) => take(Told::Change(&Change::Removed(entry)))?,
+            (Err(error), _) => take(Told::Hole(error))?,
+        }
     }
+    Ok(())
 }
 
 fn diff_resource<E>(
@@ -187,11 +201,10 @@ fn diff_resource<E>(
     (old, new): (&ResourceRecord, &ResourceRecord),
     take: &mut impl FnMut(Told<'_>) -> Result<(), E>,
 ) -> Result<(), E> {
-    let mut absent_from_old = Absence::of(old, new);
-    let mut absent_from_new = Absence::of(new, old);
+    let mut absent_from_old = Absence::of(old, new, left_out(request.old, old));
+    let mut absent_from_new = Absence::of(new, old, left_out(request.new, new));
     let is_same =
         |old: &Entry, new: &Entry| old.kind == new.kind && old.content == new.content && old.metadata == new.metadata;
-    let mut whole = Vec::new();
     for difference in Diff::new(reader, old.root, new.root, is_same) {
         let difference = match difference {
             Ok(difference) => difference,
@@ -202,12 +215,8 @@ fn diff_resource<E>(
         };
         let (Difference::Added(entry) | Difference::Removed(entry) | Difference::Changed { new: entry, .. }) =
             &difference;
-        if !request.paths.is_empty() {
-            whole.clear();
-            append_layout_path(folder, entry.path.as_bytes(), IsFolder::No, &mut whole);
-            if !request.covers(whole.strip_suffix(b"/").unwrap_or(&whole)) {
-                continue;
-            }
+        if !request.covers_entry(folder, entry) {
+            continue;
         }
         let change = match difference {
             Difference::Added(entry) => absent_from_old.explain(entry, Side::Old),
@@ -230,8 +239,27 @@ impl DiffRequest<'_> {
         self.paths.is_empty() || self.paths.iter().any(|path| lies_in(path, folder) || lies_in(folder, path))
     }
 
-    fn covers(&self, path: &[u8]) -> bool {
-        self.paths.iter().any(|asked| lies_in(path, asked))
+    fn covers_entry(&self, folder: &[u8], entry: &Entry) -> bool {
+        let mut whole = Vec::new();
+        if !self.paths.is_empty() {
+            append_layout_path(folder, entry.path.as_bytes(), IsFolder::No, &mut whole);
+        }
+        let path = whole.strip_suffix(b"/").unwrap_or(&whole);
+        self.paths.is_empty() || self.paths.iter().any(|asked| lies_in(path, asked))
+    }
+
+    /// The side that has nothing of a resource, and why; `None` where both have some, or one looked and there was none.
+    fn whole_absence(&self, pair: [Option<&ResourceRecord>; 2]) -> Option<(Side, String)> {
+        let why = |of: usize, snapshot: &SnapshotRecord| match (pair[of], pair[1 - of]) {
+            (None, Some(other)) => why_absent(snapshot, other),
+            (Some(ResourceRecord { coverage: Coverage::Failed { reason }, .. }), _) => Some(reason.clone()),
+            _ => None,
+        };
+        match (why(0, self.old), why(1, self.new)) {
+            (None, Some(reason)) => Some((Side::New, reason)),
+            (Some(reason), None) => Some((Side::Old, reason)),
+            _ => None,
+        }
     }
 }
 

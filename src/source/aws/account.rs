@@ -1,20 +1,25 @@
 //! An account: whose it is, its credentials, the regions that are looked at, and how its names become paths.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::retry::RetryConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
+use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::provider::SharedCredentialsProvider;
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
 use crate::source::aws::call::{Calls, Refusal, ask, text};
+use crate::source::aws::dynamodb::TableSettings;
 use crate::source::aws::pace::Pace;
 use crate::source::aws::s3::S3Scope;
 use crate::source::estate::Problem;
+use crate::source::filter::Filter;
 
 /// Where nothing names a region.
 const REGION_DEFAULT: &str = "us-east-1";
@@ -24,16 +29,45 @@ const ATTEMPT_TIME_MAX: Duration = Duration::from_secs(60);
 /// What to look at, and as whom.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AccountSettings {
+    /// What the user calls it.
+    pub label: String,
     /// Profile of the AWS tools; their default where there is none.
     pub profile: Option<String>,
+    /// The role that is assumed with these credentials, by its ARN.
+    pub role: Option<Role>,
+    /// Whether names in the layout say which account they are of.
+    pub naming: Naming,
     /// Regions; that of the environment or profile where there are none.
     pub regions: Vec<String>,
     /// A service of one's own instead of AWS's.
     pub endpoint: Option<String>,
     /// Part of what AWS allows that is taken, of 1.
     pub share: Option<f64>,
+    /// What is left out.
+    pub filter: Option<Arc<Filter>>,
     /// What of buckets is wanted.
     pub s3: S3Scope,
+    /// What of tables is wanted.
+    pub tables: TableSettings,
+}
+
+/// A role that is assumed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Role {
+    /// Its ARN.
+    pub arn: String,
+    /// What it demands to hear from strangers.
+    pub external_id: Option<String>,
+}
+
+/// How the names of an account stand in the layout.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Naming {
+    /// Plain, as of the one account or the home account.
+    #[default]
+    Home,
+    /// With the account.
+    Foreign,
 }
 
 /// An account that is asked who it is when the first source wants to know, once.
@@ -55,14 +89,18 @@ impl Connection {
         account.as_ref().map_err(Clone::clone)
     }
 
+    /// The account, if it is known by now.
+    pub(super) fn known(&self) -> Option<&Account> {
+        self.account.get().and_then(|account| account.as_ref().ok())
+    }
+
     pub(super) fn settings(&self) -> &AccountSettings {
         &self.settings
     }
 
     /// Members of answers that no shape knows; they are kept all the same.
     pub fn unknown_members(&self) -> Vec<String> {
-        let account = self.account.get().and_then(|account| account.as_ref().ok());
-        account.map(Account::unknown_members).unwrap_or_default()
+        self.known().map(Account::unknown_members).unwrap_or_default()
     }
 }
 
@@ -77,6 +115,7 @@ pub(super) struct Account {
     pub(super) regions: Vec<String>,
     pub(super) endpoint: Option<String>,
     pub(super) pace: Pace,
+    naming: Naming,
     configs: BTreeMap<String, SdkConfig>,
     unknown: Mutex<BTreeSet<String>>,
 }
@@ -92,7 +131,9 @@ impl Account {
                 TimeoutConfig::builder().connect_timeout(CONNECT_TIME_MAX).read_timeout(ATTEMPT_TIME_MAX).build(),
             );
         if let Some(profile) = &settings.profile {
-            loader = loader.profile_name(profile);
+            // Who names a profile means it, whatever credentials stand in variables, as the AWS tools have it.
+            let named = ProfileFileCredentialsProvider::builder().profile_name(profile).build();
+            loader = loader.profile_name(profile).credentials_provider(named);
         }
         if let Some(endpoint) = &settings.endpoint {
             loader = loader.endpoint_url(endpoint);
@@ -100,8 +141,11 @@ impl Account {
         if let Some(region) = settings.regions.first() {
             loader = loader.region(Region::new(region.clone()));
         }
-        let shared = loader.load().await;
+        let mut shared = loader.load().await;
         let home = shared.region().map_or(REGION_DEFAULT, Region::as_ref).to_owned();
+        if let Some(role) = &settings.role {
+            shared = assumed(shared, role, &home).await;
+        }
         let mut regions = settings.regions.clone();
         if regions.is_empty() {
             regions.push(home.clone());
@@ -113,6 +157,7 @@ impl Account {
             partition: "aws".to_owned(),
             endpoint: settings.endpoint.clone().or_else(|| shared.endpoint_url().map(str::to_owned)),
             pace: settings.share.map_or_else(Pace::default, Pace::with_share),
+            naming: settings.naming,
             configs: regions.iter().chain([&home, &REGION_DEFAULT.to_owned()]).map(config).collect(),
             regions,
             unknown: Mutex::default(),
@@ -147,9 +192,21 @@ impl Account {
         &self.regions[0]
     }
 
-    /// A name in the layout: as it is in the home region, with its region elsewhere.
+    /// A name in the layout: as it is in the home region of the home account, with account and region elsewhere.
     pub(super) fn name(&self, name: &str, region: &str) -> String {
-        if region == self.home() { name.to_owned() } else { format!("{name}@{region}") }
+        match self.naming {
+            Naming::Home if region == self.home() => name.to_owned(),
+            Naming::Home => format!("{name}@{region}"),
+            Naming::Foreign => format!("{name}@{}:{region}", self.id),
+        }
+    }
+
+    /// The same of what belongs to no region.
+    pub(super) fn global_name(&self, name: &str) -> String {
+        match self.naming {
+            Naming::Home => name.to_owned(),
+            Naming::Foreign => format!("{name}@{}", self.id),
+        }
     }
 
     /// Remembers what the shapes do not know of an answer.
@@ -163,4 +220,17 @@ impl Account {
     fn unknown_members(&self) -> Vec<String> {
         self.unknown.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
+}
+
+/// The same settings with the credentials of a role, renewed before they expire.
+async fn assumed(shared: SdkConfig, role: &Role, home: &str) -> SdkConfig {
+    let mut provider = AssumeRoleProvider::builder(&role.arn)
+        .configure(&shared)
+        .region(Region::new(home.to_owned()))
+        .session_name("snap");
+    if let Some(id) = &role.external_id {
+        provider = provider.external_id(id);
+    }
+    let provider = SharedCredentialsProvider::new(provider.build().await);
+    shared.into_builder().credentials_provider(provider).build()
 }

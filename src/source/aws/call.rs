@@ -9,6 +9,7 @@ use aws_smithy_runtime_api::http::Response;
 use serde_json::Value;
 
 use crate::source::aws::account::Account;
+use crate::source::aws::catalogue::knows;
 use crate::source::aws::permission::permission_of;
 use crate::source::aws::shape::{self, Converted};
 use crate::source::aws::wire::{Raw, Recorder};
@@ -227,6 +228,7 @@ impl Calls<'_> {
     where
         F: Future<Output = Result<T, Refusal>>,
     {
+        debug_assert!(knows(self.service, action), "{}:{action} is missing in the catalogue", self.service);
         let mut pause = PAUSE;
         let mut tries = TRIES_MAX;
         loop {

@@ -9,10 +9,11 @@ use std::sync::Arc;
 use crate::source::aws::account::Connection;
 use crate::source::aws::apigateway::ApiGateway;
 use crate::source::aws::cloudfront::CloudFront;
-use crate::source::aws::dynamodb::{DynamoDb, TableSettings};
+use crate::source::aws::dynamodb::DynamoDb;
 use crate::source::aws::iam::Iam;
 use crate::source::aws::lambda::Lambda;
 use crate::source::aws::route53::Route53;
+use crate::source::aws::scoped::Scoped;
 use crate::source::aws::tail::Tail;
 use crate::source::aws::tail::services::TABLES;
 use crate::source::estate::Source;
@@ -20,6 +21,7 @@ use crate::source::estate::Source;
 pub mod account;
 mod apigateway;
 mod call;
+pub mod catalogue;
 mod cloudfront;
 mod document;
 mod download;
@@ -30,8 +32,10 @@ mod lambda;
 mod listing;
 mod pace;
 mod permission;
+pub mod policy;
 mod route53;
 pub mod s3;
+mod scoped;
 mod shape;
 mod tail;
 mod verified;
@@ -65,12 +69,13 @@ pub fn sources(account: &Arc<Connection>, services: &[&str]) -> Vec<Arc<dyn Sour
     let mut all: Vec<Arc<dyn Source>> = vec![
         Arc::new(ApiGateway::new(Arc::clone(account))),
         Arc::new(CloudFront::new(Arc::clone(account))),
-        Arc::new(DynamoDb::new(Arc::clone(account), TableSettings::default())),
+        Arc::new(DynamoDb::new(Arc::clone(account))),
         Arc::new(Iam::new(Arc::clone(account))),
         Arc::new(Lambda::new(Arc::clone(account))),
         Arc::new(Route53::new(Arc::clone(account))),
     ];
     all.extend(s3::sources(account));
     all.extend(TABLES.iter().map(|table| Arc::new(Tail::new(Arc::clone(account), table)) as Arc<dyn Source>));
-    all.into_iter().filter(|source| services.contains(&source.name())).collect()
+    let wanted = all.into_iter().filter(|source| services.contains(&source.name()));
+    wanted.map(|source| Arc::new(Scoped { source, connection: Arc::clone(account) }) as Arc<dyn Source>).collect()
 }

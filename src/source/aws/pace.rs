@@ -101,10 +101,7 @@ impl Pace {
     }
 
     fn bucket(&self, region: &str, service: &str, action: &str) -> Arc<Mutex<Bucket>> {
-        let fits =
-            |class: &Class| class.service == service && (class.actions.is_empty() || class.actions.contains(&action));
-        let at = CLASSES.iter().position(fits).unwrap_or(CLASSES.len());
-        let class = CLASSES.get(at).unwrap_or(&UNKNOWN);
+        let (at, class) = class_of(service, action);
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         let bucket = buckets.entry((region.to_owned(), service.to_owned(), at)).or_insert_with(|| {
             let share = self.share.unwrap_or(1.0);
@@ -113,6 +110,20 @@ impl Pace {
         });
         Arc::clone(bucket)
     }
+}
+
+/// The first class that fits, and its number.
+fn class_of(service: &str, action: &str) -> (usize, &'static Class) {
+    let fits =
+        |class: &Class| class.service == service && (class.actions.is_empty() || class.actions.contains(&action));
+    let at = CLASSES.iter().position(fits).unwrap_or(CLASSES.len());
+    (at, CLASSES.get(at).unwrap_or(&UNKNOWN))
+}
+
+/// Which class of actions this one is in, and how many of them are asked in a second.
+pub(super) fn rate_of(service: &str, action: &str) -> (usize, f64) {
+    let (at, class) = class_of(service, action);
+    (at, class.rate)
 }
 
 impl Bucket {

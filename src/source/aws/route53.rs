@@ -104,19 +104,19 @@ impl Source for Route53 {
         NAME
     }
 
-    fn folders(&self) -> Vec<&'static str> {
-        vec![FOLDER]
+    fn folders(&self) -> Vec<String> {
+        vec![FOLDER.to_owned()]
     }
 
     async fn discover(&self) -> Result<Discovery, Problem> {
         let account = self.connection.account().await?;
         let mut found = Discovery::default();
         let shared = [("account", account.id.as_str())];
-        found.resources.push(resource(NAME, SHARED.to_owned(), shared));
+        found.resources.push(resource(NAME, account.global_name(SHARED), shared));
         let zones = match zones(account).await {
             Ok(zones) => zones,
             Err(refusal) => {
-                found.unknown.push((FOLDER.to_owned(), refusal.into_problem()));
+                found.unknown.push((account.global_name(FOLDER), refusal.into_problem()));
                 return Ok(found);
             }
         };
@@ -131,6 +131,7 @@ impl Source for Route53 {
             if names[&name] > 1 || zone["Config"]["PrivateZone"] == json!(true) {
                 name = format!("{name}@{id}");
             }
+            let name = account.global_name(&name);
             let arn = format!("arn:{}:route53:::hostedzone/{id}", account.partition);
             let attributes = [("account", account.id.as_str()), ("arn", &arn), ("id", id)];
             found.resources.push(resource(NAME, format!("{FOLDER}/{name}"), attributes));

@@ -13,7 +13,7 @@ use std::time::Duration;
 use aws_config::BehaviorVersion;
 use aws_config::environment::EnvironmentVariableRegionProvider;
 use aws_config::meta::region::RegionProviderChain;
-use aws_config::profile::ProfileFileRegionProvider;
+use aws_config::profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvider};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
@@ -119,7 +119,9 @@ impl fmt::Debug for Connection {
 async fn client(address: &S3Address, credentials: Option<&SharedCredentialsProvider>) -> Client {
     let mut loader = aws_config::defaults(BehaviorVersion::latest());
     if let Some(profile) = &address.profile {
-        loader = loader.profile_name(profile);
+        // Who names a profile means it, whatever credentials stand in variables, as the AWS tools have it.
+        let named = ProfileFileCredentialsProvider::builder().profile_name(profile).build();
+        loader = loader.profile_name(profile).credentials_provider(named);
     }
     if let Some(credentials) = credentials {
         loader = loader.credentials_provider(credentials.clone());

@@ -50,9 +50,10 @@ impl<'b, 'r> Map<'b, 'r> {
 
     pub(super) fn take_gap(&mut self, gap: Gap, context: &Context<'_>) {
         let mut path = self.resource.path.clone();
-        path.extend_from_slice(format!("/{}", gap.path).as_bytes());
-        let message = format!("{}: {} {}", gap.action, gap.code, gap.reason);
-        context.progress.report(Event::Failed { path, message });
+        if !gap.path.is_empty() {
+            path.extend_from_slice(format!("/{}", gap.path).as_bytes());
+        }
+        context.progress.report(Event::Missing { path, gap: gap.clone() });
         self.gap_count += 1;
         if self.gaps.len() < Coverage::GAPS_MAX {
             self.gaps.push(gap);

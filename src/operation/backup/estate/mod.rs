@@ -4,7 +4,7 @@
 //! before, fetch what changed and store it. A resource of a few documents is gathered whole and then stored at once; one that
 //! may be large (a bucket, a table) is stored while it is listed. What cannot be had becomes a gap and stops nothing else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -19,7 +19,7 @@ use crate::operation::backup::assemble::Counts;
 use crate::operation::backup::estate::store::Storer;
 use crate::operation::backup::{BackupError, Context};
 use crate::progress::{Event, Progress};
-use crate::resource::{Resource, ResourceRecord};
+use crate::resource::{Asked, Coverage, Resource, ResourceRecord, escape_path};
 use crate::source::estate::{Discovery, EntrySink, Problem, Sent, Source, Stopped};
 
 mod fetch;
@@ -45,6 +45,14 @@ enum Work {
     Whole(Resource, Vec<Sent>),
     /// A folder of which nobody knows what it would hold.
     Unknown(Resource, Problem),
+}
+
+/// A source has said what there is.
+struct Listed {
+    source: &'static str,
+    resources: u64,
+    /// What was asked of whom; nothing where it could not say.
+    asked: Option<Asked>,
 }
 
 /// How far a source is, for whoever watches.
@@ -76,6 +84,7 @@ impl Agent<'_> {
 pub(super) struct Captured {
     pub(super) records: Vec<ResourceRecord>,
     pub(super) counts: Counts,
+    pub(super) asked: Vec<Asked>,
 }
 
 /// Captures all sources; `parent` are the resources of the snapshot before.
@@ -95,8 +104,10 @@ pub(super) fn capture_estate(
     for agent in agents.keys() {
         context.progress.report(Event::Started { agent: (*agent).to_owned() });
     }
+    let gapped = parent.iter().filter(|record| record.coverage != Coverage::Complete).map(|record| record.path.clone());
+    let gapped: Arc<HashSet<String>> = Arc::new(gapped.collect());
     for source in sources {
-        drop(runtime.spawn(ask(Arc::clone(source), sender.clone(), listed.clone())));
+        drop(runtime.spawn(ask(Arc::clone(source), Arc::clone(&gapped), sender.clone(), listed.clone())));
     }
     drop((sender, listed));
     let earlier: BTreeMap<&str, &ResourceRecord> = parent.iter().map(|record| (record.path.as_str(), record)).collect();
@@ -125,35 +136,41 @@ pub(super) fn capture_estate(
             })
             .collect();
         let (agents, finished) = (&agents, finished);
-        scope.spawn(move || watch(context, runtime, listings, agents, &over));
+        let watch = scope.spawn(move || watch(context, runtime, listings, agents, &over));
         let results: Vec<_> =
             storers.into_iter().map(|storer| storer.join().unwrap_or(Err(BackupError::WorkerStopped))).collect();
         drop(finished);
-        results.into_iter().collect::<Result<(), BackupError>>()
+        let asked = watch.join().map_err(|_| BackupError::WorkerStopped);
+        results.into_iter().collect::<Result<(), BackupError>>().and(asked)
     });
-    outcome?;
+    let asked = outcome?;
     if context.progress.interrupted() {
         return Err(BackupError::Interrupted);
     }
     for agent in agents.keys() {
         context.progress.report(Event::Finished { agent: (*agent).to_owned() });
     }
-    Ok(captured.into_inner().expect("because no holder panicked"))
+    Ok(Captured { asked, ..captured.into_inner().expect("because no holder panicked") })
 }
 
 /// Tells how much there is while the others work, and ends all that is asked when all is stored, or the user wants no more.
+/// Which sources could say what there is.
 fn watch(
     context: &Context<'_>,
     runtime: Runtime,
-    mut listings: mpsc::UnboundedReceiver<(&'static str, u64)>,
+    mut listings: mpsc::UnboundedReceiver<Listed>,
     agents: &BTreeMap<&'static str, Agent<'_>>,
     over: &crossbeam_channel::Receiver<()>,
-) {
+) -> Vec<Asked> {
     let is_unwanted = || context.progress.interrupted() || context.abandoned.load(Ordering::Relaxed);
-    while !is_unwanted() && over.recv_timeout(WATCHED_EVERY) == Err(RecvTimeoutError::Timeout) {
-        while let Ok((name, count)) = listings.try_recv() {
-            if let Some(agent) = agents.get(name) {
-                agent.known.fetch_add(count, Ordering::Relaxed);
+    let mut all_asked = Vec::new();
+    let mut is_over = false;
+    while !is_over {
+        is_over = is_unwanted() || over.recv_timeout(WATCHED_EVERY) != Err(RecvTimeoutError::Timeout);
+        while let Ok(Listed { source, resources, asked }) = listings.try_recv() {
+            all_asked.extend(asked);
+            if let Some(agent) = agents.get(source) {
+                agent.known.fetch_add(resources, Ordering::Relaxed);
                 agent.is_listed.store(true, Ordering::Relaxed);
                 agent.tell();
             }
@@ -161,6 +178,9 @@ fn watch(
     }
     // What waits for an answer that never comes now sees that nothing does.
     runtime.shutdown_background();
+    all_asked.sort_by(|one, other| (&one.source, &one.account).cmp(&(&other.source, &other.account)));
+    all_asked.dedup();
+    all_asked
 }
 
 fn runtime() -> io::Result<Runtime> {
@@ -179,15 +199,26 @@ impl<'p> Agent<'p> {
 }
 
 /// Asks a source for what there is and captures all of it.
-async fn ask(source: Arc<dyn Source>, work: mpsc::Sender<Work>, listed: mpsc::UnboundedSender<(&'static str, u64)>) {
+async fn ask(
+    source: Arc<dyn Source>,
+    gapped: Arc<HashSet<String>>,
+    work: mpsc::Sender<Work>,
+    listed: mpsc::UnboundedSender<Listed>,
+) {
     let discovered = source.discover().await;
+    let asked = discovered.is_ok().then(|| source.asked());
     let Discovery { mut resources, unknown } =
         discovered.unwrap_or_else(|problem| Discovery::unknown(source.folders(), &problem));
-    resources.sort_by(|one, other| one.path.cmp(&other.path));
-    let _nobody_watches_any_more = listed.send((source.name(), (resources.len() + unknown.len()) as u64));
+    let filter = source.filter();
+    resources.retain(|resource| filter.as_ref().is_none_or(|filter| !filter.leaves_out(&resource.path)));
+    // Those first of which something was missing.
+    resources.sort_by_cached_key(|resource| (!gapped.contains(&escape_path(&resource.path)), resource.path.clone()));
+    let count = (resources.len() + unknown.len()) as u64;
+    let _nobody_watches_any_more = listed.send(Listed { source: source.name(), resources: count, asked });
     drop(listed);
     for (path, problem) in unknown {
-        let resource = crate::source::estate::resource(source.name(), path, []);
+        let attributes = source.attributes(&path);
+        let resource = Resource { source: source.name(), path: path.into_bytes(), attributes };
         if work.send(Work::Unknown(resource, problem)).await.is_err() {
             return;
         }
@@ -207,6 +238,7 @@ async fn ask(source: Arc<dyn Source>, work: mpsc::Sender<Work>, listed: mpsc::Un
 
 async fn capture(source: &dyn Source, resource: &Resource, work: &mpsc::Sender<Work>) {
     let (sink, receiver) = EntrySink::new(ROOM);
+    let sink = sink.with_filter(source.filter(), resource);
     let captured = async move {
         let end = match source.capture(resource, &sink).await {
             Ok(()) => None,

@@ -96,15 +96,15 @@ impl Source for CloudFront {
         NAME
     }
 
-    fn folders(&self) -> Vec<&'static str> {
-        vec![FOLDER]
+    fn folders(&self) -> Vec<String> {
+        vec![FOLDER.to_owned()]
     }
 
     async fn discover(&self) -> Result<Discovery, Problem> {
         let account = self.connection.account().await?;
         let mut found = Discovery::default();
         let id = account.id.as_str();
-        found.resources.push(resource(NAME, SHARED.to_owned(), [("account", id)]));
+        found.resources.push(resource(NAME, account.global_name(SHARED), [("account", id)]));
         match distributions(account).await {
             Ok(distributions) => found.resources.extend(distributions.iter().map(|distribution| {
                 let (own, arn) = (text(distribution, "Id"), text(distribution, "ARN"));
@@ -116,7 +116,7 @@ impl Source for CloudFront {
                 }
                 resource
             })),
-            Err(refusal) => found.unknown.push((FOLDER.to_owned(), refusal.into_problem())),
+            Err(refusal) => found.unknown.push((account.global_name(FOLDER), refusal.into_problem())),
         }
         Ok(found)
     }

@@ -82,7 +82,8 @@ pub(super) struct DynamoDb {
 }
 
 impl DynamoDb {
-    pub(super) fn new(connection: Arc<Connection>, settings: TableSettings) -> Self {
+    pub(super) fn new(connection: Arc<Connection>) -> Self {
+        let settings = connection.settings().tables.clone();
         let pages_at_once = Arc::new(Semaphore::new(PAGES_AT_ONCE));
         Self { connection, settings, budget: Budget::new(MEMORY, MEMORY_STEP), pages_at_once }
     }
@@ -107,8 +108,8 @@ impl Source for DynamoDb {
         NAME
     }
 
-    fn folders(&self) -> Vec<&'static str> {
-        vec![FOLDER]
+    fn folders(&self) -> Vec<String> {
+        vec![FOLDER.to_owned()]
     }
 
     async fn discover(&self) -> Result<Discovery, Problem> {

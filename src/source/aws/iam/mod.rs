@@ -50,13 +50,13 @@ impl Source for Iam {
         NAME
     }
 
-    fn folders(&self) -> Vec<&'static str> {
-        vec![FOLDER]
+    fn folders(&self) -> Vec<String> {
+        vec![FOLDER.to_owned()]
     }
 
     async fn discover(&self) -> Result<Discovery, Problem> {
         let account = self.connection.account().await?;
-        let resources = vec![resource(NAME, FOLDER.to_owned(), [("account", account.id.as_str())])];
+        let resources = vec![resource(NAME, account.global_name(FOLDER), [("account", account.id.as_str())])];
         Ok(Discovery { resources, unknown: Vec::new() })
     }
 

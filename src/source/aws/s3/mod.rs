@@ -208,8 +208,8 @@ impl Source for Settings {
         NAME
     }
 
-    fn folders(&self) -> Vec<&'static str> {
-        vec![FOLDER]
+    fn folders(&self) -> Vec<String> {
+        vec![FOLDER.to_owned()]
     }
 
     async fn discover(&self) -> Result<Discovery, Problem> {
@@ -244,10 +244,10 @@ impl Source for Objects {
         NAME
     }
 
-    fn folders(&self) -> Vec<&'static str> {
+    fn folders(&self) -> Vec<String> {
         match self.buckets.connection.settings().s3.versions {
-            Versions::Latest => vec![FOLDER],
-            Versions::All => vec![FOLDER, FOLDER_OF_VERSIONS],
+            Versions::Latest => vec![FOLDER.to_owned()],
+            Versions::All => vec![FOLDER.to_owned(), FOLDER_OF_VERSIONS.to_owned()],
         }
     }
 

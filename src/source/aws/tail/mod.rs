@@ -110,8 +110,8 @@ impl Source for Tail {
         self.table.name
     }
 
-    fn folders(&self) -> Vec<&'static str> {
-        vec![self.table.folder]
+    fn folders(&self) -> Vec<String> {
+        vec![self.table.folder.to_owned()]
     }
 
     async fn discover(&self) -> Result<Discovery, Problem> {
@@ -122,7 +122,7 @@ impl Source for Tail {
         };
         let of = |region: &&str| {
             let path = if self.table.region.is_some() {
-                self.table.folder.to_owned()
+                account.global_name(self.table.folder)
             } else {
                 account.name(self.table.folder, region)
             };
