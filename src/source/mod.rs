@@ -8,4 +8,5 @@
 pub mod aws;
 pub mod canonical;
 pub mod estate;
+pub mod git;
 pub mod local;
