@@ -10,6 +10,7 @@ mod dice;
 mod estate;
 mod forget;
 mod fuzz;
+mod git;
 mod hostile;
 mod kill;
 mod local;

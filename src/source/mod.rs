@@ -9,4 +9,5 @@ pub mod aws;
 pub mod canonical;
 pub mod estate;
 pub mod filter;
+pub mod git;
 pub mod local;

@@ -135,8 +135,18 @@ pub(crate) struct Rules {
 }
 
 impl Rules {
+    /// The patterns of an ignore file in a directory whose path is so long; where they say nothing, those around it.
+    ///
+    /// What cannot be understood of it rules nothing.
+    pub(crate) fn within(outer: Option<Arc<Rules>>, base_length: usize, text: &[u8]) -> Option<Arc<Rules>> {
+        match matcher_of(text) {
+            Some(matcher) => Some(Arc::new(Rules { outer, base_length, matcher })),
+            None => outer,
+        }
+    }
+
     /// The innermost place that says anything decides.
-    fn leave_out(&self, path: &[u8], kind: FileType) -> bool {
+    pub(crate) fn leave_out(&self, path: &[u8], kind: FileType) -> bool {
         let mut rules = Some(self);
         while let Some(here) = rules {
             let relative = Path::new(OsStr::from_bytes(&path[here.base_length..]));
@@ -158,7 +168,10 @@ fn is_cache(names: &Names, directory: &OwnedFd) -> bool {
 
 /// An ignore file that cannot be read or understood in part rules in the rest: what is in doubt is kept.
 fn read_ignore_file(directory: &OwnedFd, name: &CStr) -> Option<Gitignore> {
-    let text = read_small(directory, name, IGNORE_FILE_SIZE_MAX)?;
+    matcher_of(&read_small(directory, name, IGNORE_FILE_SIZE_MAX)?)
+}
+
+fn matcher_of(text: &[u8]) -> Option<Gitignore> {
     let mut builder = GitignoreBuilder::new("");
     for line in text.split(|byte| *byte == b'\n') {
         if let Ok(line) = std::str::from_utf8(line) {

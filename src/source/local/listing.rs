@@ -85,8 +85,17 @@ impl Names {
 
     /// The name that is exactly this and not a directory.
     pub(crate) fn find_file(&self, wanted: &CStr) -> Option<Name> {
+        self.find(wanted, false)
+    }
+
+    /// The name that is exactly this and a directory.
+    pub(crate) fn find_directory(&self, wanted: &CStr) -> Option<Name> {
+        self.find(wanted, true)
+    }
+
+    fn find(&self, wanted: &CStr, is_directory: bool) -> Option<Name> {
         let wanted = wanted.to_bytes();
-        let order = |name: &Name| compare_keys(self.key(*name), (wanted, false));
+        let order = |name: &Name| compare_keys(self.key(*name), (wanted, is_directory));
         self.names.binary_search_by(order).ok().map(|index| self.names[index])
     }
 

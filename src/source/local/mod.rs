@@ -21,7 +21,7 @@ pub mod attributes;
 pub mod directory;
 pub mod exclude;
 pub mod listed;
-mod listing;
+pub(crate) mod listing;
 pub mod metadata;
 pub mod read;
 mod schedule;
@@ -153,7 +153,7 @@ pub struct Nested {
 }
 
 /// Absolute and without `.` and `..`, by its text alone.
-fn absolute(path: &Path) -> io::Result<PathBuf> {
+pub(crate) fn absolute(path: &Path) -> io::Result<PathBuf> {
     let whole = if path.is_absolute() { path.to_owned() } else { std::env::current_dir()?.join(path) };
     let mut normal = PathBuf::from("/");
     for component in whole.components() {
