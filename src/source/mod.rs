@@ -9,5 +9,7 @@ pub mod apps_script;
 #[cfg(feature = "aws")]
 pub mod aws;
 pub mod canonical;
+pub mod environment;
 pub mod estate;
+pub mod launch_agents;
 pub mod local;

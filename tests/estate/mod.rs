@@ -1,6 +1,11 @@
 //! The estate, captured from emulators not written here, against what boto3 reads of the same account.
 
+#[cfg(feature = "google")]
+mod apps_script;
 mod engine;
+#[cfg(feature = "google")]
+mod google;
+mod launch_agents;
 
 use std::path::Path;
 use std::process::{Command, Output};

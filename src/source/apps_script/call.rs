@@ -91,8 +91,22 @@ impl Api {
         query: &[(&str, &str)],
         member: &str,
     ) -> Result<Vec<Value>, Problem> {
+        let mut items = Vec::new();
+        self.list_into(&mut items, action, path, query, member).await.map(|()| items)
+    }
+
+    /// The same, where some of it is better than nothing.
+    pub(super) async fn list_into(
+        &self,
+        items: &mut Vec<Value>,
+        action: &str,
+        path: &str,
+        query: &[(&str, &str)],
+        member: &str,
+    ) -> Result<(), Problem> {
         let wrong = |code: &str, reason: &str| Refusal::new(action, code, reason.to_owned(), None).into_problem(&[]);
-        let (mut items, mut seen) = (Vec::new(), Vec::new());
+        let mut seen = Vec::new();
+        let mut is_complete = true;
         loop {
             let mut query = query.to_vec();
             query.extend(seen.last().map(|token: &String| ("pageToken", token.as_str())));
@@ -103,11 +117,10 @@ impl Api {
                 None | Some(Value::Null) => {}
                 Some(_) => return Err(wrong("UnreadableAnswer", "the answer holds something else than a list")),
             }
-            if page["incompleteSearch"] == true {
-                return Err(wrong("IncompleteSearch", "the service did not look everywhere"));
-            }
+            is_complete &= page["incompleteSearch"] != true;
             match page["nextPageToken"].as_str().filter(|token| !token.is_empty()) {
-                None => return Ok(items),
+                None if is_complete => return Ok(()),
+                None => return Err(wrong("IncompleteSearch", "the service did not look everywhere")),
                 Some(token) if seen.iter().any(|before| before == token) || seen.len() >= PAGES_MAX => {
                     return Err(wrong("EndlessPages", "the list goes in circles"));
                 }

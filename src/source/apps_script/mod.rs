@@ -85,8 +85,8 @@ impl AppsScript {
         Self { settings, api }
     }
 
-    /// Titles by script id, as Drive lists them.
-    async fn listed(&self) -> Result<BTreeMap<String, String>, Problem> {
+    /// Titles by script id, as Drive lists them, and why they are not all.
+    async fn listed(&self) -> (BTreeMap<String, String>, Option<Problem>) {
         let query = [
             ("q", "mimeType='application/vnd.google-apps.script' and trashed=false"),
             ("fields", "nextPageToken,incompleteSearch,files(id,name)"),
@@ -94,9 +94,10 @@ impl AppsScript {
             ("supportsAllDrives", "true"),
             ("includeItemsFromAllDrives", "true"),
         ];
-        let files = self.api.list("drive:files.list", "/drive/v3/files", &query, "files").await?;
+        let mut files = Vec::new();
+        let listing = self.api.list_into(&mut files, "drive:files.list", "/drive/v3/files", &query, "files").await;
         let of = |file: &Value, member: &str| file[member].as_str().unwrap_or_default().to_owned();
-        Ok(files.iter().map(|file| (of(file, "id"), of(file, "name"))).collect())
+        (files.iter().map(|file| (of(file, "id"), of(file, "name"))).collect(), listing.err())
     }
 
     /// The title of a project that only the configuration names.
@@ -171,10 +172,9 @@ impl Source for AppsScript {
         let mut found = Discovery::default();
         let mut titles = BTreeMap::new();
         if self.settings.listing == Listing::Drive {
-            match self.listed().await {
-                Ok(listed) => titles = listed,
-                Err(problem) => found.unknown.push((FOLDER.to_owned(), problem)),
-            }
+            let (listed, problem) = self.listed().await;
+            titles = listed;
+            found.unknown.extend(problem.map(|problem| (FOLDER.to_owned(), problem)));
         }
         for id in self.settings.projects.iter().collect::<BTreeSet<_>>() {
             if !titles.contains_key(id) {
