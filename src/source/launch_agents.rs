@@ -114,7 +114,7 @@ fn path_of(place: &Place) -> io::Result<Vec<u8>> {
 fn problem(action: &str, error: &io::Error) -> Problem {
     Problem {
         action: action.to_owned(),
-        code: error.kind().to_string(),
+        code: format!("{:?}", error.kind()),
         reason: error.to_string(),
         ..Problem::default()
     }

@@ -188,8 +188,7 @@ fn names_that_lead_elsewhere_or_are_taken_are_gaps_and_their_text_is_kept() {
     files.extend([file("project", "JSON", "mine"), file(".clasp", "JSON", "mine"), file("files", "JSON", "mine")]);
     files.extend([file("versions/1/Code", "SERVER_JS", "mine"), file("x", "TYPE_OF_TOMORROW", "new")]);
     files.extend([file("a", "SERVER_JS", "file"), file("a.gs/b", "SERVER_JS", "below")]);
-    let all = project("one", "Mail", &files);
-    google.add("one", all.clone());
+    google.add("one", project("one", "Mail", &files));
     google.list("one", "Mail");
     let settings = AppsScriptSettings { versions: Versions::Content, ..settings(&google, &kept) };
     let report = back_up(&repository, &settings);

@@ -3,6 +3,7 @@
 #[cfg(feature = "google")]
 mod apps_script;
 mod engine;
+mod environment;
 #[cfg(feature = "google")]
 mod google;
 mod launch_agents;

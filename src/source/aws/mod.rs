@@ -28,6 +28,7 @@ mod generic;
 mod iam;
 mod lambda;
 mod listing;
+pub mod names;
 mod pace;
 mod permission;
 mod route53;

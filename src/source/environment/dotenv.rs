@@ -41,10 +41,11 @@ pub fn names(content: &[u8]) -> Outcome {
         let (line, next) = line_at(content, at);
         let text = line.trim_ascii();
         if text.is_empty() || text.starts_with(b"#") {
-            (at, before) = (next, b"");
+            // For some a line ends there, and what follows is no comment.
             if line.contains(&b'\r') {
-                return stopped(outcome, content, at.min(content.len()));
+                return stopped(outcome, content, at);
             }
+            (at, before) = (next, b"");
             continue;
         }
         let Some((name, value_at)) = name_of(line) else { return stopped(outcome, content, at) };
@@ -126,12 +127,8 @@ fn quoted(content: &[u8], start: usize, quote: u8) -> Value {
             match (backslashes, quote) {
                 (0, _) => {
                     let (rest, next) = line_at(content, start + offset + 1);
-                    let rest = rest.trim_ascii_start();
-                    return if rest.is_empty() || (rest.starts_with(b"#") && !rest.contains(&b'\r')) {
-                        Ends(next)
-                    } else {
-                        Ambiguous
-                    };
+                    let is_command = quote == b'"' && runs(&content[start..start + offset]);
+                    return if is_nothing(rest) && !is_command { Ends(next) } else { Ambiguous };
                 }
                 // Escaped for everyone. An even number is for some and not for others, as is any in other quotes.
                 (odd, b'"') if odd % 2 == 1 => {}
@@ -143,26 +140,61 @@ fn quoted(content: &[u8], start: usize, quote: u8) -> Value {
     Ambiguous
 }
 
+/// Whether a shell finds a command in it that is not over, with quotes of its own.
+fn runs(value: &[u8]) -> bool {
+    let is_odd = value.iter().filter(|byte| **byte == b'`').count() % 2 == 1;
+    is_odd || (find(value, b"$(").is_some() && !is_balanced(value))
+}
+
+/// Whether what stands behind a value in quotes belongs to nothing. Without a blank before it, not all take it for a comment.
+fn is_nothing(rest: &[u8]) -> bool {
+    let text = rest.trim_ascii_start();
+    text.is_empty()
+        || (text.starts_with(b"#") && !text.contains(&b'\r') && (text.len() < rest.len() || is_of_key(text)))
+}
+
 /// A value without quotes around it, which is its line, if nothing in it is left open.
 fn bare(line: &[u8], next: usize) -> Value {
-    if let Some(begin) = find(line, KEY_BEGINS) {
-        return if find(&line[begin..], KEY_ENDS).is_some() { Ends(next) } else { Begun(next) };
+    if find(line, KEY_BEGINS).is_some() && find(line, KEY_ENDS).is_none() {
+        return if is_of_key(line) { Begun(next) } else { Ambiguous };
     }
     // What follows a blank and a `#` is a comment for everyone.
     let comment = line.windows(2).position(|pair| matches!(pair, b" #" | b"\t#")).unwrap_or(line.len());
     let value = &line[..comment];
+    let goes_on = line.contains(&b'\r') || find(value, b"<<").is_some() || !is_balanced(value);
+    if goes_on || is_open(line) { Ambiguous } else { Ends(next) }
+}
+
+fn is_balanced(value: &[u8]) -> bool {
     let count = |byte: u8| value.iter().filter(|other| **other == byte).count();
-    let is_open = b"\"'`".iter().any(|quote| count(*quote) % 2 == 1)
-        || [(b'(', b')'), (b'{', b'}'), (b'[', b']')].iter().any(|(open, close)| count(*open) != count(*close));
-    let goes_on = line.ends_with(b"\\") || line.contains(&b'\r') || find(value, b"<<").is_some();
-    if is_open || goes_on { Ambiguous } else { Ends(next) }
+    [(b'(', b')'), (b'{', b'}'), (b'[', b']')].iter().all(|(open, close)| count(*open) == count(*close))
+}
+
+/// Whether a shell would go on in the next line: for a quote that is not closed, or after a backslash.
+fn is_open(line: &[u8]) -> bool {
+    let (mut quote, mut is_escaped, mut is_blank) = (None, false, false);
+    for byte in line {
+        match (quote, byte) {
+            _ if is_escaped => {
+                (is_escaped, is_blank) = (false, false);
+                continue;
+            }
+            (None, b'#') if is_blank => return false,
+            (None | Some(b'"' | b'`'), b'\\') => is_escaped = true,
+            (None, b'"' | b'\'' | b'`') => quote = Some(*byte),
+            (Some(open), close) if open == *close => quote = None,
+            _ => {}
+        }
+        is_blank = matches!(byte, b' ' | b'\t');
+    }
+    quote.is_some() || is_escaped
 }
 
 /// Behind the line in which a key ends that goes on at a byte; `None` where it does not end.
 fn end_of_key(content: &[u8], mut at: usize) -> Option<usize> {
     while at < content.len() {
         let (line, next) = line_at(content, at);
-        if find(line, KEY_BEGINS).is_some() {
+        if find(line, KEY_BEGINS).is_some() || !is_of_key(line) {
             return None;
         }
         if find(line, KEY_ENDS).is_some() {
@@ -171,6 +203,11 @@ fn end_of_key(content: &[u8], mut at: usize) -> Option<usize> {
         at = next;
     }
     None
+}
+
+/// Whether nothing in the line could mean more than it says.
+fn is_of_key(line: &[u8]) -> bool {
+    !line.iter().any(|byte| b"\"'`\\\r".contains(byte))
 }
 
 fn find(text: &[u8], what: &[u8]) -> Option<usize> {

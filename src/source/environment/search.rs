@@ -36,7 +36,8 @@ pub(super) fn search(folder: &Path, bounds: Bounds, found: &mut Vec<PathBuf>) ->
     let mut waiting = vec![(folder.to_owned(), 0)];
     let mut seen = 0;
     while let Some((folder, depth)) = waiting.pop() {
-        let listed = fs::read_dir(&folder).and_then(Iterator::collect::<io::Result<Vec<_>>>);
+        let listed =
+            fs::read_dir(&folder).and_then(|all| all.take(bounds.entries_max + 1).collect::<io::Result<Vec<_>>>());
         let listed = match listed {
             Ok(listed) => listed,
             Err(error) => {
