@@ -1,5 +1,6 @@
 //! The engine that captures all sources, with sources made for it: what is fetched, what stays, what becomes a gap.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -7,16 +8,19 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
 use snap::codec::key::secret::FileKey;
-use snap::entry::{ChangeToken, Content, Entry, EntryKind, EntryPath, Metadata};
+use snap::entry::{ChangeToken, Content, Entry, EntryKind, EntryPath, Metadata, Piece};
 use snap::operation::backup::{BackupError, BackupReport, BackupRequest, Rereading, SnapshotLabel, backup};
 use snap::operation::check::{CheckRequest, Depth, Verdict, check};
 use snap::progress::{Event, Progress, Silent};
 use snap::repository::Repository;
 use snap::repository::keyring::Opener;
+use snap::repository::reader::Reader;
 use snap::repository::session::Mode;
 use snap::resource::{Coverage, Resource, ResourceRecord};
 use snap::source::estate::{Body, Discovery, EntrySink, Problem, Remote, Source, Stopped, resource};
 use snap::storage::memory::MemoryStorage;
+use snap::tree::cursor::Cursor;
+use snap::tree::list::PieceIter;
 
 /// How a thing behaves.
 #[derive(Clone)]
@@ -110,7 +114,7 @@ impl Source for Shelf {
     }
 }
 
-fn repository() -> Arc<Repository> {
+pub(super) fn repository() -> Arc<Repository> {
     let opener = Opener::Key(Arc::new(FileKey::generate()));
     let storage = Arc::new(MemoryStorage::new());
     Arc::new(Repository::init(storage, &[(opener, "")], Timestamp::UNIX_EPOCH, None).expect("init"))
@@ -130,7 +134,11 @@ fn request(sources: Vec<Arc<dyn Source>>) -> BackupRequest {
 }
 
 fn capture(repository: &Arc<Repository>, sources: Vec<Shelf>) -> BackupReport {
-    let sources = sources.into_iter().map(|source| Arc::new(source) as Arc<dyn Source>).collect();
+    capture_all(repository, sources.into_iter().map(|source| Arc::new(source) as Arc<dyn Source>).collect())
+}
+
+/// Captures these sources; what was stored is sound.
+pub(super) fn capture_all(repository: &Arc<Repository>, sources: Vec<Arc<dyn Source>>) -> BackupReport {
     let report = backup(repository, &request(sources), &Silent).expect("a backup");
     let checking = CheckRequest { depth: Depth::Data(100.0), threads: 1, now: Timestamp::now() };
     let checked = check(repository, &checking, &Silent).expect("a check");
@@ -138,11 +146,28 @@ fn capture(repository: &Arc<Repository>, sources: Vec<Shelf>) -> BackupReport {
     report
 }
 
-fn record<'r>(report: &'r BackupReport, path: &str) -> &'r ResourceRecord {
+pub(super) fn record<'r>(report: &'r BackupReport, path: &str) -> &'r ResourceRecord {
     report.record.resources.iter().find(|resource| resource.path == path).expect("it is there")
 }
 
-fn gaps(record: &ResourceRecord) -> Vec<(String, String)> {
+/// All that a resource holds, by path.
+pub(super) fn entries(repository: &Repository, record: &ResourceRecord) -> BTreeMap<String, (Entry, Vec<u8>)> {
+    let (index, _) = repository.index().expect("an index");
+    let reader = Reader::new(repository, &index);
+    let content = |entry: &Entry| match &entry.content {
+        Content::Inline(bytes) => bytes.clone(),
+        content => PieceIter::new(&reader, content)
+            .flat_map(|piece| match piece.expect("a piece") {
+                Piece::Chunk { id, .. } => reader.chunk(&id).expect("a chunk").to_vec(),
+                Piece::Zeros { length } => vec![0; usize::try_from(length).expect("a length")],
+            })
+            .collect(),
+    };
+    let entries = Cursor::new(&reader, record.root).map(|entry| entry.expect("an entry"));
+    entries.map(|entry| (entry.path.to_string(), (entry.clone(), content(&entry)))).collect()
+}
+
+pub(super) fn gaps(record: &ResourceRecord) -> Vec<(String, String)> {
     match &record.coverage {
         Coverage::Partial { gaps, .. } => gaps.iter().map(|gap| (gap.path.clone(), gap.code.clone())).collect(),
         _ => Vec::new(),

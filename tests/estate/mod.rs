@@ -1,7 +1,13 @@
 //! The estate, captured from emulators not written here, against what boto3 reads of the same account.
 
+#[cfg(feature = "google")]
+mod apps_script;
 mod configured;
 mod engine;
+mod environment;
+#[cfg(feature = "google")]
+mod google;
+mod launch_agents;
 
 use std::path::Path;
 use std::process::{Command, Output};

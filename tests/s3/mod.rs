@@ -5,7 +5,7 @@
 mod behaviour;
 mod chance;
 pub(crate) mod fault;
-mod http;
+pub(crate) mod http;
 mod matrix;
 mod others;
 mod policy;

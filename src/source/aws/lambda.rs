@@ -37,7 +37,7 @@ fn calls<'a>(account: &'a Account, region: &'a str) -> (Calls<'a>, Client) {
     (Calls { account, service: NAME, region }, Client::new(account.config(region)))
 }
 
-async fn functions(account: &Account, region: &str) -> Result<Vec<Value>, Refusal> {
+pub(super) async fn functions(account: &Account, region: &str) -> Result<Vec<Value>, Refusal> {
     let (calls, client) = calls(account, region);
     let next = token("/NextMarker");
     list!(&calls, "ListFunctions", next, "/Functions", |marker| client.list_functions().set_marker(marker)).await

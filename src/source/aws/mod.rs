@@ -30,6 +30,7 @@ mod generic;
 mod iam;
 mod lambda;
 mod listing;
+pub mod names;
 mod pace;
 mod permission;
 pub mod policy;

@@ -172,7 +172,7 @@ impl Tail {
     }
 
     /// The things of a list, in order of their identity.
-    async fn things(&self, calls: &Calls<'_>, list: &List) -> Result<Vec<Value>, Refusal> {
+    pub(super) async fn things(&self, calls: &Calls<'_>, list: &List) -> Result<Vec<Value>, Refusal> {
         let (parameter, token) = list.next;
         let next = |page: &Value| {
             let token = if token.is_empty() { None } else { page.pointer(token)?.as_str() };
