@@ -54,9 +54,10 @@ pub fn show(context: &Context, report: &BackupReport, status: ExitStatus, counts
         text::bytes(summary.bytes_stored),
         text::seconds(summary.milliseconds / 1000),
     ))?;
-    if status == ExitStatus::Incomplete {
+    if report.gap_count() > 0 {
+        let word = if status == ExitStatus::Incomplete { "incomplete" } else { "accepted" };
         let gaps = text::count(report.gap_count());
-        output.line(&format!("  incomplete: {gaps} could not be captured; the snapshot says which"))?;
+        output.line(&format!("  {word}: {gaps} could not be captured; the snapshot says which"))?;
         let hints: BTreeSet<&str> =
             gaps_of(record).map(|gap| gap.hint.as_str()).filter(|hint| !hint.is_empty()).collect();
         for hint in hints {

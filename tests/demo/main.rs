@@ -3,6 +3,8 @@
 //! `cargo run --release --example estate [mini]`. Each step is the program itself, with the words that are printed; the emulator is
 //! installed into a virtual environment under `target`, binds loopback only and is stopped at the end.
 
+#![expect(clippy::print_stdout, reason = "a demonstration shows what it does")]
+
 #[path = "../servers.rs"]
 mod servers;
 

@@ -38,8 +38,8 @@ impl Estate {
     fn boto(&self, code: &str, key: &str) {
         let script = self.home.path().join("call.py");
         let client = format!(
-            "import boto3\ndef client(service):\n    return boto3.client(service, endpoint_url='{}', region_name='us-east-1', \
-             aws_access_key_id='{key}', aws_secret_access_key='x')\n{code}\n",
+            "import os, boto3\nos.environ.update(AWS_ACCESS_KEY_ID='{key}', AWS_SECRET_ACCESS_KEY='x')\nENDPOINT = '{}'\ndef client(service):\n    \
+             return boto3.client(service, endpoint_url=ENDPOINT, region_name='us-east-1')\n{code}\n",
             self.endpoint()
         );
         fs::write(&script, client).expect("written");
@@ -92,7 +92,13 @@ fn accounts_are_captured_as_configured_and_only_what_was_looked_for_can_be_gone(
     );
 
     // What is left out, and a service that is not asked, is not captured, which is not gone; a bucket that is gone is.
-    estate.boto("s3 = client('s3')\nname = 'salejada-cdn'\nfor page in s3.get_paginator('list_objects_v2').paginate(Bucket=name):\n  for key in page.get('Contents', []): s3.delete_object(Bucket=name, Key=key['Key'])\ns3.delete_bucket(Bucket=name)", "testing");
+    estate.boto(
+        "bucket = boto3.resource('s3', endpoint_url=ENDPOINT, region_name='us-east-1').Bucket('salejada-cdn')
+bucket.object_versions.delete()
+bucket.objects.all().delete()
+bucket.delete()",
+        "testing",
+    );
     estate.configure(&two("exclude = ['s3-buckets/jada-cdn', '*.html']").replace(", 'lambda'", ""));
     estate.lines(&["backup"]);
     let fewer = estate.listed();

@@ -11,6 +11,7 @@ use crate::cli::arguments::{Flags, Switch};
 use crate::cli::config::Flag;
 use crate::cli::context::Context;
 use crate::cli::environment::Environment;
+use crate::cli::estate::accepted::Accepted;
 use crate::cli::estate::preview::{self, More};
 use crate::cli::estate::{Estate, EstateArgs, Local};
 use crate::cli::exit::ExitStatus;
@@ -177,7 +178,7 @@ fn rehearse(arguments: &Args, mut estate: Estate, has_local: bool, context: &Con
 
 /// The status, what the snapshot holds, and what is missing in it, a line each.
 fn capture(arguments: &Args, estate: &Estate, context: &Context) -> Result<(ExitStatus, Totals, Vec<String>), Failure> {
-    let excludes = excludes(context)?;
+    let (excludes, accepted) = (excludes(context)?, Accepted::of(context)?);
     let label = label(arguments, context);
     let stream = match (arguments.stdin, arguments.stdin_name.to_str()) {
         (false, _) => None,
@@ -210,7 +211,8 @@ fn capture(arguments: &Args, estate: &Estate, context: &Context) -> Result<(Exit
     match result {
         Ok(report) => {
             // A stop that came too late to matter leaves a whole snapshot, and that is what is told.
-            let status = if report.gap_count() > 0 { ExitStatus::Incomplete } else { ExitStatus::Done };
+            let uncovered = accepted.uncovered(&report.record);
+            let status = if uncovered > 0 { ExitStatus::Incomplete } else { ExitStatus::Done };
             summary::show(context, &report, status, counts)?;
             Ok((status, report.record.summary.totals, missing(&report.record)))
         }

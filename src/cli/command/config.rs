@@ -152,7 +152,7 @@ fn starter() -> String {
             table = in_table;
             match table.strip_suffix(".*") {
                 Some(kind) => {
-                    starter.push_str(&format!("\n# As many as there are, each with a name.\n# [{kind}.NAME]\n"))
+                    starter.push_str(&format!("\n# As many as there are, each with a name.\n# [{kind}.NAME]\n"));
                 }
                 None => starter.push_str(&format!("\n[{table}]\n")),
             }
@@ -272,6 +272,7 @@ fn default(key: &str, context: &Context) -> Value {
         "cache-dir" => shown(context.environment.cache_folder()),
         "color" => "auto".into(),
         "backup.exclude-caches" | "backup.one-file-system" | "backup.gitignore" => false.into(),
+        "launch-agents.capture" | "apps-script.find" => false.into(),
         _ => Value::Null,
     }
 }

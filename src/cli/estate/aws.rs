@@ -8,8 +8,10 @@ use crate::cli::estate::EstateArgs;
 use crate::cli::failure::Failure;
 use crate::source::aws::account::{AccountSettings, Connection, Naming, Role};
 use crate::source::aws::dynamodb::{Items, TableSettings};
+use crate::source::aws::names::names;
 use crate::source::aws::s3::{Detail, S3Scope, Versions};
 use crate::source::aws::{SERVICES, sources as sources_of};
+use crate::source::environment::NameSource;
 use crate::source::estate::Source;
 use crate::source::filter::Filter;
 
@@ -21,11 +23,18 @@ pub struct Wanted {
     pub services: Vec<&'static str>,
 }
 
-/// The sources of every account.
-pub(super) fn sources(arguments: &EstateArgs, context: &Context) -> Result<Vec<Arc<dyn Source>>, Failure> {
-    let accounts = accounts(arguments, context)?;
-    let of = |Wanted { settings, services }| sources_of(&Arc::new(Connection::new(settings)), &services);
-    Ok(accounts.into_iter().flat_map(of).collect())
+/// Sources, and accounts that tell the names of their variables.
+pub(super) type Sources = (Vec<Arc<dyn Source>>, Vec<Arc<dyn NameSource>>);
+
+/// The sources of every account, and the names of variables of those of which everything is wanted.
+pub(super) fn sources(arguments: &EstateArgs, context: &Context) -> Result<Sources, Failure> {
+    let (mut sources, mut all_names) = Sources::default();
+    for Wanted { settings, services } in accounts(arguments, context)? {
+        let account = Arc::new(Connection::new(settings));
+        sources.extend(sources_of(&account, &services));
+        all_names.extend((services.len() == SERVICES.len()).then(|| names(&account)));
+    }
+    Ok((sources, all_names))
 }
 
 /// The accounts that are captured: those of the configuration, or with `--aws` the one at hand.

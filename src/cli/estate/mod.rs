@@ -6,14 +6,18 @@ use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::source::estate::Source;
 
+pub mod accepted;
 #[cfg(feature = "aws")]
 pub mod aws;
+mod beside;
 pub mod preview;
 #[cfg(feature = "aws")]
 pub mod starter;
 
 /// Folders and files, as `--only` calls them.
 const LOCAL: &str = "local";
+/// What accounts have part in: the names of variables.
+const ENVIRONMENT: &str = "environment";
 
 /// Which part of the estate.
 #[derive(Debug, Default, clap::Args)]
@@ -61,10 +65,15 @@ impl EstateArgs {
             return Err(failure.with_hint(format!("there are {}", known.join(", "))));
         }
         let is_wanted = |name: &str| self.only.is_empty() || self.only.iter().any(|only| only == name);
-        let mut sources = Vec::new();
+        let (mut sources, mut names) = (Vec::new(), Vec::new());
         #[cfg(feature = "aws")]
         if self.aws || !has_paths {
-            sources.extend(aws::sources(self, context)?);
+            (sources, names) = aws::sources(self, context)?;
+        }
+        let has_all = !has_paths && !self.is_aws_only();
+        if has_all || !names.is_empty() {
+            let beside = beside::sources(context, std::mem::take(&mut names));
+            sources.extend(beside.into_iter().filter(|source| has_all || source.name() == ENVIRONMENT));
         }
         sources.retain(|source: &Arc<dyn Source>| is_wanted(source.name()));
         let local = match has_paths || (!self.is_aws_only() && is_wanted(LOCAL)) {
@@ -85,6 +94,7 @@ impl EstateArgs {
 /// Every source there is.
 fn known() -> Vec<&'static str> {
     let mut known = vec![LOCAL];
+    known.extend(beside::NAMES);
     #[cfg(feature = "aws")]
     known.extend(crate::source::aws::SERVICES);
     known

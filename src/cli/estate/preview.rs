@@ -89,7 +89,7 @@ fn joined(surveyed: &[Surveyed]) -> Vec<Surveyed> {
 fn estimate(source: &Surveyed) -> Option<(u64, u64)> {
     #[cfg(feature = "aws")]
     {
-        use crate::source::aws::catalogue::{Per, calls_of, seconds};
+        use crate::source::aws::catalogue::{Per, calls_of, time_of};
 
         let regions = source.asked.as_ref().filter(|asked| !asked.account.is_empty())?.regions.len().max(1) as u64;
         let things = source.resources.len() as u64;
@@ -99,7 +99,8 @@ fn estimate(source: &Surveyed) -> Option<(u64, u64)> {
             Per::Item => 0,
         };
         let calls = calls_of(source.source).iter().map(|call| count(&call.per)).sum();
-        Some((calls, seconds(source.source, things, regions).ceil() as u64))
+        let time = time_of(source.source, things, regions);
+        Some((calls, time.as_secs() + u64::from(time.subsec_nanos() > 0)))
     }
     #[cfg(not(feature = "aws"))]
     {

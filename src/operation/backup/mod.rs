@@ -384,7 +384,7 @@ fn derived_series(host: &str, resources: &[Resource], sources: &[Arc<dyn Source>
         .map(|resource| crate::resource::escape_path(resource.path.strip_prefix(b"local").unwrap_or(&resource.path)))
         .collect();
     if !sources.is_empty() {
-        roots.push("aws".to_owned());
+        roots.push("estate".to_owned());
     }
     roots.sort();
     format!("{host}:{}", roots.join(","))

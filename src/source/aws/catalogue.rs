@@ -2,6 +2,8 @@
 //!
 //! A call that is not listed here fails in a debug build, so nothing is asked that the printed policy does not allow.
 
+use std::time::Duration;
+
 use crate::source::aws::pace::rate_of;
 use crate::source::aws::permission::permission_of;
 use crate::source::aws::s3::{Detail, S3Scope, Versions};
@@ -246,8 +248,8 @@ pub fn permissions(service: &str, scope: S3Scope) -> Vec<String> {
     all
 }
 
-/// How long a service takes for so many of its calls at least, in seconds, at the rates it is asked at.
-pub fn seconds(service: &str, things: u64, regions: u64) -> f64 {
+/// How long the calls of a service take at least, at the rates it is asked at.
+pub fn time_of(service: &str, things: u64, regions: u64) -> Duration {
     let calls = calls_of(service);
     let count = |call: &Call| match call.per {
         Per::Region => regions,
@@ -262,7 +264,7 @@ pub fn seconds(service: &str, things: u64, regions: u64) -> f64 {
             None => classes.push((class, rate, count(call) as f64)),
         }
     }
-    classes.iter().map(|(_, rate, count)| count / rate).fold(0.0, f64::max)
+    Duration::from_secs_f64(classes.iter().map(|(_, rate, count)| count / rate).fold(0.0, f64::max))
 }
 
 /// Whether a call is listed.
