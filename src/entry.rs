@@ -108,6 +108,28 @@ pub enum Metadata {
     Object(Box<ObjectMetadata>),
 }
 
+impl Metadata {
+    /// The field of an object that says permissions, in octal; only members of archives have one.
+    pub const FIELD_OF_MODE: &str = "mode";
+
+    /// The permission bits, where any are known.
+    pub fn mode(&self) -> Option<u32> {
+        match self {
+            Self::None => None,
+            Self::Posix(posix) => Some(posix.mode),
+            Self::Object(object) => {
+                let field = object.fields.iter().find(|(name, _)| name == Self::FIELD_OF_MODE)?;
+                u32::from_str_radix(&field.1, 8).ok()
+            }
+        }
+    }
+
+    /// Whether its owner may run it.
+    pub fn is_executable(&self) -> bool {
+        self.mode().is_some_and(|mode| mode & 0o100 != 0)
+    }
+}
+
 /// POSIX metadata. Permission bits only; the file type is the entry's kind.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct PosixMetadata {

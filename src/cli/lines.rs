@@ -17,6 +17,7 @@ use crate::entry::{Entry, EntryKind, Metadata, PosixMetadata, Timestamp};
 use crate::operation::cat::kind_word;
 use crate::operation::list::{Listed, Render};
 use crate::operation::part::{IsFolder, append_layout_path};
+use crate::operation::view::member::withheld;
 
 /// How much is said of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +45,7 @@ impl EntryLines {
     fn long(&self, entry: &Entry, target: &mut Vec<u8>) {
         let (mode, owner, modified) = match &entry.metadata {
             Metadata::Posix(posix) => (posix.mode, owner_of(posix), Some(posix.modified)),
-            Metadata::Object(object) => (0, String::new(), Some(object.modified)),
+            Metadata::Object(object) => (entry.metadata.mode().unwrap_or(0), String::new(), Some(object.modified)),
             Metadata::None => (0, String::new(), None),
         };
         let mode = mode_text(&entry.kind, mode);
@@ -75,6 +76,9 @@ impl Render for EntryLines {
         if let (Shape::Long, EntryKind::Symlink(link)) = (self.shape, &entry.kind) {
             target.extend_from_slice(b" -> ");
             target.extend_from_slice(text::printable(link).as_bytes());
+        }
+        if let Some(why) = withheld(entry) {
+            target.extend_from_slice(format!("  (only in its archive: {why})").as_bytes());
         }
         target.push(b'\n');
     }
@@ -110,7 +114,7 @@ pub fn entry_json(path: &[u8], entry: &Entry, target: &mut Vec<u8>) {
         path_b64: exact(path),
         kind: kind_word(&entry.kind),
         size: entry.content.size(),
-        mode: posix.map(|posix| format!("{:04o}", posix.mode)),
+        mode: entry.metadata.mode().map(|mode| format!("{mode:04o}")),
         uid: posix.map(|posix| posix.uid),
         gid: posix.map(|posix| posix.gid),
         user: posix.and_then(|posix| posix.user.as_deref()),
@@ -118,6 +122,7 @@ pub fn entry_json(path: &[u8], entry: &Entry, target: &mut Vec<u8>) {
         modified: modified.and_then(instant).map(|time| time.to_string()),
         target: link.map(|link| String::from_utf8_lossy(link).into_owned()),
         target_b64: link.and_then(exact),
+        withheld: withheld(entry),
     };
     let start = target.len();
     serde_json::to_writer(&mut *target, &line).expect("because it is plain data and memory takes it");
@@ -147,6 +152,9 @@ struct JsonEntry<'e> {
     target: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     target_b64: Option<String>,
+    /// Why a member of an archive can only be listed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    withheld: Option<&'e str>,
 }
 
 fn exact(bytes: &[u8]) -> Option<String> {

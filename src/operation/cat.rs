@@ -5,6 +5,7 @@ use thiserror::Error;
 use crate::entry::{Content, Entry, EntryKind, Piece};
 use crate::operation::part::{Part, parts};
 use crate::operation::read_ahead::{ReadAhead, Stretch, Upcoming};
+use crate::operation::view::member::withheld;
 use crate::repository::error::RepositoryError;
 use crate::repository::reader::Reader;
 use crate::resource::{SnapshotRecord, escape_path};
@@ -36,6 +37,14 @@ pub enum CatError {
         path: String,
         /// What it is instead.
         kind: &'static str,
+    },
+    /// It is a member of an archive that is only listed.
+    #[error("{path} is only in its archive: {reason}")]
+    Withheld {
+        /// Path in the layout, escaped.
+        path: String,
+        /// Why.
+        reason: String,
     },
     /// A page of the map is lost.
     #[error("cannot find {path} in the snapshot")]
@@ -74,9 +83,21 @@ pub fn find_file(reader: &Reader<'_>, record: &SnapshotRecord, path: &[u8]) -> R
     let shown = || escape_path(path);
     let mut below = None;
     for part in parts(record, path) {
-        let inside = part.inside.as_deref().unwrap_or_default();
         let failed = |source| CatError::Tree { path: shown(), source };
+        // An object's key may end in slashes, which mean nothing elsewhere.
+        let exact = path.get(part.folder.len() + 1..).filter(|exact| exact.ends_with(b"/"));
+        if let Some(exact) = exact
+            && let Some(object) = cursor::find(reader, part.record.root, exact).map_err(failed)?
+            && object.kind == EntryKind::Object
+        {
+            return Ok(object);
+        }
+        let inside = part.inside.as_deref().unwrap_or_default();
         match cursor::find(reader, part.record.root, inside).map_err(failed)? {
+            Some(entry) if withheld(&entry).is_some() => {
+                let reason = withheld(&entry).unwrap_or_default().to_owned();
+                return Err(CatError::Withheld { path: shown(), reason });
+            }
             Some(entry) if has_bytes(&entry.kind) => return Ok(entry),
             Some(entry) => return Err(CatError::NotAFile { path: shown(), kind: kind_word(&entry.kind) }),
             None if is_folder(reader, &part).map_err(failed)? => below = Some("folder"),
@@ -147,7 +168,10 @@ fn give<E: From<CatError>>(
     let piece = piece.map_err(|source| CatError::Pieces { path: escape_path(path), offset: start, source })?;
     match piece {
         Piece::Chunk { id, length } => {
-            let lost = |source| CatError::Lost { path: escape_path(path), start, end, source };
+            let lost = |source| match source {
+                RepositoryError::NoView { reason } => CatError::Withheld { path: escape_path(path), reason },
+                source => CatError::Lost { path: escape_path(path), start, end, source },
+            };
             let chunk = reader.chunk(&id).map_err(lost)?;
             if chunk.len() as u64 != u64::from(length) {
                 let reason = format!("it has {} bytes, not {length}", chunk.len());

@@ -123,7 +123,16 @@ pub fn list_folder<E>(
             }
             whole.extend_from_slice(name);
             if !seen.contains(&whole) {
-                render.render(&whole, &folder_entry(EntryPath::ROOT), &mut bytes);
+                // A resource may be a document, and then has no folder.
+                let own = if whole == part.folder { cursor::find(reader, part.record.root, b"") } else { Ok(None) };
+                let document = match own {
+                    Ok(entry) => entry.filter(|entry| entry.kind != EntryKind::Directory),
+                    Err(error) => {
+                        take(Listed::Hole(error))?;
+                        None
+                    }
+                };
+                render.render(&whole, &document.unwrap_or_else(|| folder_entry(EntryPath::ROOT)), &mut bytes);
                 seen.push(whole);
             }
         } else {

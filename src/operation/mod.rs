@@ -31,3 +31,4 @@ pub mod survey;
 pub mod tag;
 pub mod target;
 pub mod undo;
+pub mod view;

@@ -93,6 +93,12 @@ pub enum RepositoryError {
         /// Why not.
         reason: String,
     },
+    /// A view of stored bytes cannot be made, though they are there: they are not what they say they are.
+    #[error("{reason}")]
+    NoView {
+        /// What is wrong with them.
+        reason: String,
+    },
     /// What was just sealed does not open to what it was made of.
     #[error("a frame just sealed does not open to its content: memory or processor of this machine fails")]
     VerificationFailed,

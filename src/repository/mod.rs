@@ -39,6 +39,7 @@ pub mod liveness;
 mod mend;
 mod object;
 mod object_cache;
+pub mod overlay;
 pub mod pack;
 mod pack_writer;
 pub mod random;

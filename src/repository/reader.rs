@@ -4,7 +4,7 @@
 //! as it is by then: a prune may have moved it. Frames are kept in a small cache, since neighbours are read together.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use bytes::Bytes;
 
@@ -16,6 +16,7 @@ use crate::repository::index::delta::PackRecord;
 use crate::repository::index::segment::{FrameLocation, Location};
 use crate::repository::index::{DeltaSource, Index};
 use crate::repository::kept::Fetched;
+use crate::repository::overlay::Overlay;
 use crate::repository::pack::{
     FOOTER_SIZE, HEADER_SIZE, PACK_SIZE_MAX, PackFooter, PackHeader, PackKeys, PackKind, TRAILER_SIZE_MAX, count,
     open_trailer,
@@ -161,6 +162,7 @@ pub struct Reader<'r> {
     /// Packs of pages that were asked for, where there is a cache for them.
     pub(super) fetched: Mutex<HashMap<PackId, Fetched>>,
     later: Mutex<Later>,
+    overlay: OnceLock<Arc<dyn Overlay>>,
 }
 
 /// What was looked at since the reader began, because something was missed.
@@ -184,7 +186,12 @@ impl<'r> Reader<'r> {
     pub fn with_cache(repository: &'r Repository, index: &'r Index, size: usize) -> Self {
         let frames = Mutex::new(FrameCache { size_max: size, ..FrameCache::default() });
         let (decoders, fetched, later) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Self { repository, index, frames, decoders, fetched, later }
+        Self { repository, index, frames, decoders, fetched, later, overlay: OnceLock::new() }
+    }
+
+    /// From now on gives out what is laid over the repository too; what was laid over it before stays.
+    pub fn lay_over(&self, overlay: Arc<dyn Overlay>) {
+        let _first = self.overlay.set(overlay);
     }
 
     /// The index it began with.
@@ -199,11 +206,17 @@ impl<'r> Reader<'r> {
 
     /// A data chunk.
     pub fn chunk(&self, id: &ChunkId) -> Result<Bytes, RepositoryError> {
+        if let Some(made) = self.overlay.get().and_then(|overlay| overlay.chunk(self, id)) {
+            return made;
+        }
         self.stored(PackKind::Data, &id.0)
     }
 
     /// A page.
     pub fn page(&self, id: &PageId) -> Result<Bytes, RepositoryError> {
+        if let Some(made) = self.overlay.get().and_then(|overlay| overlay.page(self, id)) {
+            return made;
+        }
         self.stored(PackKind::Pages, &id.0)
     }
 

@@ -7,7 +7,11 @@ mod engine;
 mod environment;
 #[cfg(feature = "google")]
 mod google;
+mod keys;
 mod launch_agents;
+mod shelf;
+mod views;
+mod zips;
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -118,4 +122,41 @@ fn what_is_captured_of_ministack_is_what_boto3_reads() {
 #[test]
 fn what_is_captured_of_moto_is_what_boto3_reads() {
     captured_is_what_boto3_reads(&Estate::of_moto(), "cloudfront,dynamodb,iam,route53,s3");
+}
+
+/// Views as the program shows them, of functions and buckets that were truly captured.
+#[test]
+fn the_program_lists_reads_compares_and_restores_views() {
+    let estate = Estate::of_ministack();
+    let (_, said) = estate.back_up("lambda,s3");
+    let ran = |arguments: &[&str]| {
+        let output = estate.snap(arguments);
+        assert!(output.status.success(), "{arguments:?}: {output:?} after {said}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let listed = ran(&["ls", "latest"]);
+    let member = listed.lines().find(|line| line.contains("/source/")).expect("a function has members").to_owned();
+    let (function, name) = member.split_once("/source/").expect("it was looked for");
+    assert!(listed.lines().any(|line| line == format!("{function}/function.zip")), "{listed}");
+    assert_eq!(ran(&["ls", &format!("latest:{member}")]).trim_end(), member);
+    let content = ran(&["cat", &format!("latest:{member}")]);
+    let target = estate.home.path().join("members");
+    let target_text = target.to_str().expect("UTF-8");
+    ran(&["restore", "latest", "--target", target_text, "--include", &format!("{function}/source")]);
+    let restored = std::fs::read(target.join(&member)).expect("the member");
+    assert_eq!(String::from_utf8_lossy(&restored), content);
+    assert!(!target.join(function).join("function.zip").exists());
+    let found: Value = serde_json::from_str(&ran(&["find", name, "--json"])).expect("JSON");
+    assert!(found.to_string().contains(&member), "{found}");
+    let document: Value = serde_json::from_str(&ran(&["cat", "latest:SNAPSHOT-METADATA.json"])).expect("JSON");
+    assert!(document["sources"]["lambda"]["resources"].as_u64().is_some_and(|count| count > 0), "{document}");
+    let top = ran(&["ls", "latest", "--no-recursive"]);
+    assert!(top.lines().any(|line| line == "SNAPSHOT-METADATA.json"), "{top}");
+    let list = listed.lines().find(|line| line.ends_with("@objects.jsonl")).expect("a bucket has a list");
+    for line in ran(&["cat", &format!("latest:{list}")]).lines() {
+        let line: Value = serde_json::from_str(line).expect("JSON");
+        assert!(line["key"].is_string() && line["path"].is_string(), "{line}");
+    }
+    estate.back_up("lambda,s3");
+    assert_eq!(ran(&["diff", "latest~1", "latest", "--name-status"]), "");
 }

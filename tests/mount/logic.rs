@@ -13,6 +13,7 @@ use snap::operation::mount::node::ROOT;
 use snap::operation::mount::{Fault, FileSystem, Holds, Loss, Options};
 use snap::operation::read_ahead::ReadAhead;
 use snap::operation::selection::Selection;
+use snap::operation::view::{Extent, Views};
 use snap::repository::reader::Reader;
 use snap::storage::name::Prefix;
 use snap::storage::{Attempt, Storage};
@@ -32,8 +33,9 @@ fn with_system<T>(
     let reader = Reader::with_cache(&repository, &index, cache);
     let losses = Mutex::new(Vec::new());
     let told = |loss| losses.lock().expect("no holder panics").push(loss);
-    let options =
-        Options { selection: Selection::default(), owner: Owner { uid: 7, gid: 8 }, patience: Duration::ZERO };
+    let views = Views::over(&reader, Extent::Readable).expect("views");
+    let owner = Owner { uid: 7, gid: 8 };
+    let options = Options { views, selection: Selection::default(), owner, patience: Duration::ZERO };
     ReadAhead::during(&reader, threads, |read_ahead| {
         work(&FileSystem::new(&reader, read_ahead, options, &told), &losses)
     })

@@ -10,6 +10,7 @@ use crate::cli::failure::Failure;
 use crate::cli::output::Form;
 use crate::cli::view::View;
 use crate::operation::cat::{CatError, find_file, read_content};
+use crate::operation::view::{Extent, Views};
 
 /// Writes a file of a snapshot to standard output
 ///
@@ -43,9 +44,10 @@ pub fn run(arguments: &Args, context: &Context) -> Result<ExitStatus, Failure> {
     let files = arguments.references.iter().map(parse).collect::<Result<Vec<_>, Failure>>()?;
     let view = View::open(context)?;
     let reader = view.reader();
+    let views = Views::over(&reader, Extent::All)?;
     for (reference, path) in &files {
         let snapshot = view.resolve(context, reference)?;
-        let entry = find_file(&reader, &snapshot.record, path)?;
+        let entry = find_file(&reader, &views.record(&snapshot.record), path)?;
         read_content(&reader, &entry.content, path, |bytes| context.output.raw(bytes))?;
     }
     Ok(ExitStatus::Done)
@@ -62,6 +64,7 @@ impl From<CatError> for Failure {
                 failure.with_hint("`snap ls REF:PATH` lists a folder, `snap restore` writes it")
             }
             CatError::NotAFile { .. } => failure.with_hint("`snap ls --long REF:PATH` says more of it"),
+            CatError::Withheld { .. } => failure.with_hint("`snap cat REF:…/function.zip` gives the archive as it was"),
             CatError::Tree { .. } | CatError::Pieces { .. } | CatError::Lost { .. } => failure
                 .with_hint("`snap check --read-data` says what else is lost; an older snapshot may have the file"),
         }

@@ -16,10 +16,12 @@ use crate::cli::output::Form;
 use crate::cli::pager::Pager;
 use crate::cli::text;
 use crate::cli::view::View;
+use crate::operation::cat::CatError;
 use crate::operation::diff::patch::{Patch, patch};
 use crate::operation::diff::{Change, DiffRequest, Field, Silence, Told, diff};
 use crate::operation::list::Listed;
 use crate::operation::part::trim;
+use crate::operation::view::{Extent, Views};
 use crate::repository::reader::Reader;
 
 /// Shows what changed between two snapshots
@@ -73,8 +75,10 @@ pub fn run(arguments: &Args, context: &Context) -> Result<ExitStatus, Failure> {
     let mut paths: Vec<Vec<u8>> = arguments.paths.iter().map(|path| trim(path.as_bytes()).to_vec()).collect();
     paths.extend(references.iter().filter_map(|reference| reference.path.clone()).map(|path| trim(&path).to_vec()));
     let silence = if arguments.all { Silence::None } else { Silence::Usual };
-    let request = DiffRequest { old: &old.record, new: &new.record, paths: &paths, silence };
     let reader = view.reader();
+    let views = Views::over(&reader, Extent::Members)?;
+    let records = [views.record(&old.record), views.record(&new.record)];
+    let request = DiffRequest { old: &records[0], new: &records[1], paths: &paths, silence };
     let pager = Pager::begin(&context.output, &context.environment);
     let mut show = Show {
         context,
@@ -205,6 +209,7 @@ impl Show<'_, '_> {
         }
         match patch(self.reader, &change::path_of(&self.folder, change), old, new) {
             Ok(patch) => Some(patch),
+            Err(CatError::Withheld { .. }) => None,
             Err(error) => {
                 self.listing.hole(&error);
                 None

@@ -15,6 +15,7 @@ use crate::cli::text;
 use crate::cli::view::{View, id_digits, local_time, short_id};
 use crate::operation::find::{Names, PatternError, Search, searches};
 use crate::operation::list::{Listed, list};
+use crate::operation::view::{Extent, Views};
 use crate::repository::snapshot::Snapshot;
 
 /// Finds paths in snapshots
@@ -59,6 +60,9 @@ pub fn run(arguments: &Args, context: &Context) -> Result<ExitStatus, Failure> {
         chosen.retain(|snapshot| snapshot.record.series == *series);
     }
     let reader = view.reader();
+    let views = Views::over(&reader, Extent::Members)?;
+    let chosen: Vec<Snapshot> = chosen.into_iter().map(|snapshot| views.snapshot(snapshot)).collect();
+    let chosen: Vec<&Snapshot> = chosen.iter().collect();
     let digits = id_digits(&view.snapshots);
     let lines = EntryLines::new(context, if arguments.long { Shape::Long } else { Shape::Paths });
     let mut listing = Listing::begin(context, "matches")?;

@@ -17,7 +17,9 @@ use crate::operation::diff::{DiffRequest, Silence, Told, diff};
 use crate::operation::list::Listed;
 use crate::operation::log::{Step, is_there, steps};
 use crate::operation::part::trim;
+use crate::operation::view::{Extent, Views};
 use crate::repository::reader::Reader;
+use crate::repository::snapshot::Snapshot;
 
 /// Shows when a path changed
 ///
@@ -53,11 +55,13 @@ pub fn run(arguments: &Args, context: &Context) -> Result<ExitStatus, Failure> {
     }
     let view = View::open(context)?;
     let reader = view.reader();
-    let digits = id_digits(&view.snapshots);
+    let views = Views::over(&reader, Extent::Members)?;
+    let snapshots: Vec<Snapshot> = view.snapshots.iter().map(|snapshot| views.snapshot(snapshot)).collect();
+    let digits = id_digits(&snapshots);
     let silence = if arguments.all { Silence::None } else { Silence::Usual };
     let mut listing = Listing::begin(context, "log")?;
     let mut found = false;
-    for step in steps(&view.snapshots, arguments.series.as_deref()) {
+    for step in steps(&snapshots, arguments.series.as_deref()) {
         let heading = heading(context, &step, digits);
         found |= show(context, &reader, &step, (&path, silence), &heading, &mut listing)?;
     }

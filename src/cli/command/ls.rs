@@ -12,6 +12,7 @@ use crate::cli::pager::Pager;
 use crate::cli::view::View;
 use crate::operation::list::{Found, Listed, list, list_folder};
 use crate::operation::part::{parts, trim};
+use crate::operation::view::{Extent, Views};
 use crate::resource::escape_path;
 
 /// Lists what a snapshot holds
@@ -47,12 +48,13 @@ pub fn run(arguments: &Args, context: &Context) -> Result<ExitStatus, Failure> {
     let snapshot = view.resolve(context, &reference)?;
     let path = trim(reference.path.as_deref().unwrap_or_default());
     let reader = view.reader();
+    let record = Views::over(&reader, Extent::All)?.record(&snapshot.record);
     let lines = EntryLines::new(context, if arguments.long { Shape::Long } else { Shape::Paths });
     let pager = Pager::begin(&context.output, &context.environment);
     let mut listing = Listing::begin(context, "entries")?;
     let mut found = Found::Nothing;
     let mut take = |listed: Listed<'_>| listing.take(&listed);
-    let parts = parts(&snapshot.record, path);
+    let parts = parts(&record, path);
     if arguments.no_recursive {
         found = list_folder(&reader, &parts, path, &lines, &mut take)?;
     } else {

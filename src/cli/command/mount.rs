@@ -19,6 +19,7 @@ use crate::operation::mount::attributes::Owner;
 use crate::operation::mount::fuse::{MountError, Visitors, serve};
 use crate::operation::mount::{FileSystem, Loss, Options, READER_CACHE_SIZE};
 use crate::operation::read_ahead::ReadAhead;
+use crate::operation::view::{Extent, Views};
 use crate::progress::{Event, Progress};
 use crate::repository::reader::Reader;
 
@@ -70,7 +71,8 @@ pub fn run(arguments: &Args, context: &Context) -> Result<ExitStatus, Failure> {
     let told = |loss: Loss| watch.report(Event::Failed { path: loss.path, message: loss.message });
     let (uid, gid) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
     let owner = Owner { uid, gid };
-    let options = Options { selection: arguments.selection.selection(), owner, patience: PATIENCE };
+    let views = Views::over(&reader, Extent::Readable)?;
+    let options = Options { views, selection: arguments.selection.selection(), owner, patience: PATIENCE };
     let visitors = if arguments.allow_other { Visitors::All } else { Visitors::Owner };
     let served = ReadAhead::during(&reader, THREADS.get(), |read_ahead| {
         let system = FileSystem::new(&reader, read_ahead, options, &told);

@@ -9,6 +9,7 @@ use crate::entry::{Entry, EntryKind, Metadata, PosixMetadata};
 use crate::operation::diff::absence::Absence;
 use crate::operation::diff::scope::{left_out, why_absent};
 use crate::operation::part::{IsFolder, append_layout_path, folder_of, lies_in};
+use crate::operation::view::member::{is_member, is_same_content};
 use crate::repository::reader::Reader;
 use crate::resource::{Coverage, ResourceRecord, SnapshotRecord};
 use crate::tree::cursor::Cursor;
@@ -271,7 +272,9 @@ fn fields(old: &Entry, new: &Entry, silence: Silence) -> Vec<Field> {
     } else if old.kind != new.kind {
         fields.push(if matches!(old.kind, EntryKind::Symlink(_)) { Field::Target } else { Field::Device });
     }
-    if old.content != new.content {
+    let are_members = is_member(old) && is_member(new);
+    let is_same_content = if are_members { is_same_content(old, new) } else { old.content == new.content };
+    if !is_same_content {
         fields.push(Field::Content);
     }
     match (&old.metadata, &new.metadata) {
@@ -282,7 +285,7 @@ fn fields(old: &Entry, new: &Entry, silence: Silence) -> Vec<Field> {
             }
             let mut with_time = old.clone();
             with_time.modified = new.modified;
-            if with_time != *new {
+            if with_time != *new && (is_same_content || !are_members) {
                 fields.push(Field::Object);
             }
         }
@@ -290,8 +293,10 @@ fn fields(old: &Entry, new: &Entry, silence: Silence) -> Vec<Field> {
         _ => {}
     }
     fields.sort();
+    // An archive that is built anew gives all its members new times.
+    let silent = are_members || fields.contains(&Field::Content) || fields.contains(&Field::Kind);
     let is_folder = matches!(new.kind, EntryKind::Directory) && matches!(old.kind, EntryKind::Directory);
-    if silence == Silence::Usual && (is_folder || fields.contains(&Field::Content) || fields.contains(&Field::Kind)) {
+    if silence == Silence::Usual && (is_folder || silent) {
         fields.retain(|field| *field != Field::Modified);
     }
     fields

@@ -115,7 +115,7 @@ pub(super) fn of_entry(
     };
     let plain = Attributes {
         kind,
-        mode: if kind == Kind::Folder { 0o555 } else { 0o444 },
+        mode: if kind == Kind::Folder || entry.metadata.is_executable() { 0o555 } else { 0o444 },
         links,
         size,
         bytes_stored: size,

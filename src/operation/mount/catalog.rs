@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use crate::id::SnapshotId;
 use crate::operation::part::folder_of;
 use crate::operation::selection::Selection;
+use crate::operation::view::Views;
 use crate::repository::Repository;
 use crate::repository::error::RepositoryError;
 use crate::repository::snapshot::Snapshot;
@@ -61,7 +62,9 @@ pub(super) struct Shown {
 }
 
 impl Shown {
-    fn new(snapshot: Snapshot) -> Self {
+    /// With its views, and without the ids of the stored trees that these are made of.
+    fn new(snapshot: &Snapshot, views: &Views) -> Self {
+        let snapshot = views.snapshot(snapshot);
         let mut id = snapshot.id.to_string();
         id.truncate(ID_DIGITS);
         let name = format!("{}_{id}", snapshot.record.time.strftime("%Y-%m-%dT%H-%M-%SZ"));
@@ -76,6 +79,7 @@ pub(super) type Shelf = Arc<Vec<Arc<Shown>>>;
 /// The snapshots of a repository, looked at again when somebody asks and a while has passed.
 pub(super) struct Catalog<'a> {
     repository: &'a Repository,
+    views: Arc<Views>,
     selection: Selection,
     patience: Duration,
     state: Mutex<State>,
@@ -102,8 +106,8 @@ pub(super) enum Look {
 
 impl<'a> Catalog<'a> {
     /// The selected snapshots, as nobody has looked yet.
-    pub(super) fn new(repository: &'a Repository, selection: Selection, patience: Duration) -> Self {
-        Self { repository, selection, patience, state: Mutex::default() }
+    pub(super) fn new(repository: &'a Repository, views: Arc<Views>, selection: Selection, patience: Duration) -> Self {
+        Self { repository, views, selection, patience, state: Mutex::default() }
     }
 
     /// What is shown.
@@ -130,7 +134,8 @@ impl<'a> Catalog<'a> {
             let gone: HashSet<SnapshotId> = changes.gone.into_iter().collect();
             let kept = state.shelf.iter().filter(|shown| !gone.contains(&shown.snapshot.id)).cloned();
             let new = changes.new.into_iter().filter(|snapshot| self.selection.includes(&snapshot.record));
-            let mut shelf: Vec<Arc<Shown>> = kept.chain(new.map(|snapshot| Arc::new(Shown::new(snapshot)))).collect();
+            let mut shelf: Vec<Arc<Shown>> =
+                kept.chain(new.map(|snapshot| Arc::new(Shown::new(&snapshot, &self.views)))).collect();
             shelf.sort_by_key(|shown| (shown.snapshot.record.time, shown.snapshot.id));
             state.shelf = Arc::new(shelf);
             look = Look::Changed;

@@ -25,6 +25,7 @@ use crate::operation::mount::links::{Links, first_name};
 use crate::operation::mount::node::{Node, Place, Table};
 use crate::operation::read_ahead::ReadAhead;
 use crate::operation::selection::Selection;
+use crate::operation::view::Views;
 use crate::repository::error::RepositoryError;
 use crate::repository::reader::Reader;
 use crate::tree::cursor::Cursor;
@@ -117,6 +118,8 @@ type Handles<T> = Mutex<HashMap<u64, Arc<T>>>;
 
 /// What a file system is made of, beside the reader.
 pub struct Options {
+    /// What is laid over the reader ([`crate::operation::view::Extent::Readable`]).
+    pub views: Arc<Views>,
     /// Which snapshots are shown.
     pub selection: Selection,
     /// Owner of what has none.
@@ -138,7 +141,7 @@ impl<'a, 'r> FileSystem<'a, 'r> {
             read_ahead,
             told,
             owner: options.owner,
-            catalog: Catalog::new(reader.repository(), options.selection, options.patience),
+            catalog: Catalog::new(reader.repository(), options.views, options.selection, options.patience),
             table: Table::default(),
             links: Links::new(),
             entries: Mutex::new(Cache::new(ENTRIES_SIZE)),

@@ -10,11 +10,12 @@ use rustix::fs::{AtFlags, Dir, FileType, statat};
 
 use crate::entry::{Entry, EntryKind};
 use crate::operation::backup::error_chain;
-use crate::operation::restore::select::{Part, Selection, Spelling};
+use crate::operation::restore::select::{Part, Selection};
 use crate::operation::restore::walk::{Walk, Walked};
 use crate::operation::restore::{Context, Deletion, RestoreError, RestoreMode, values};
 use crate::operation::target::Target;
 use crate::operation::target::error::TargetError;
+use crate::operation::target::escape::Last;
 use crate::operation::target::metadata::Attribute;
 use crate::progress::{Event, Progress};
 use crate::repository::reader::Reader;
@@ -152,7 +153,7 @@ struct Finisher<'f, 'c> {
 
 impl Leave for Finisher<'_, '_> {
     fn leave(&mut self, part: &Part<'_>, level: Level) -> Result<(), RestoreError> {
-        let place = part.place(&level.entry, Spelling::AsItIs);
+        let place = part.place(&level.entry, Last::AsItIs);
         if let Some(guard) = &self.guard
             && level.selected
         {
@@ -162,9 +163,9 @@ impl Leave for Finisher<'_, '_> {
             return Ok(());
         }
         let layout = || part.layout_path(level.entry.path.as_bytes());
-        let values = values::values(self.context, &level.entry.metadata, layout);
+        let values = values::values(self.context, &level.entry, layout);
         let attributes: Vec<Attribute<'_>> =
-            values.iter().map(|(name, value)| Attribute { name, value: value.as_ref() }).collect();
+            values.iter().map(|(name, value)| Attribute { name: name.as_ref(), value: value.as_ref() }).collect();
         match self.target.set_directory_metadata(&place, &level.entry.metadata, &attributes) {
             Ok(warnings) => self.context.warn(&warnings),
             Err(error) if error.ends_the_run() => return Err(error.into()),
@@ -227,7 +228,7 @@ impl Leave for Lister<'_, '_> {
         if !level.selected {
             return Ok(());
         }
-        let place = part.place(&level.entry, Spelling::AsItIs);
+        let place = part.place(&level.entry, Last::AsItIs);
         if let Ok(here) = self.guard.extraneous(self.target, self.selection, part, &place, &level) {
             self.found.count += here.removed.len() as u64;
             let room = Extraneous::LISTED_MAX - self.found.listed.len();

@@ -4,6 +4,7 @@
 //! with all threads, each pack passed once a window, and `finish` deletes what is not in the snapshot and gives folders
 //! their metadata last. Planning the next window overlaps with writing this one.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -15,16 +16,19 @@ use crate::operation::backup::error_chain;
 use crate::operation::restore::finish::Extraneous;
 use crate::operation::restore::plan::Planner;
 use crate::operation::restore::select::{Patterns, Selection};
+use crate::operation::restore::window::Planned;
 use crate::operation::target::error::{Part, TargetError, TargetWarning};
 use crate::operation::target::{Target, TargetOptions};
+use crate::operation::view::{Extent, Views};
 use crate::progress::{Event, Progress};
 use crate::repository::Repository;
 use crate::repository::error::RepositoryError;
 use crate::repository::reader::Reader;
-use crate::resource::SnapshotRecord;
+use crate::resource::{SnapshotRecord, escape_path};
 use crate::tree::error::TreeError;
 
 pub mod finish;
+mod objects;
 mod plan;
 mod select;
 mod values;
@@ -34,6 +38,8 @@ mod write;
 
 /// The name of the work in events.
 const AGENT: &str = "restore";
+/// Members of archives that are told of one by one as left in them; the rest is counted.
+const WITHHELD_TOLD_MAX: u64 = 10;
 
 /// What is restored, where and how.
 #[derive(Clone, Debug)]
@@ -137,7 +143,12 @@ struct Context<'c> {
     tally: Tally,
     stopped: AtomicBool,
     failure: Mutex<Option<RestoreError>>,
+    /// Where things went that the target did not take under the name they should have.
+    respelled: Mutex<Respellings>,
 }
+
+/// Places beneath the target by the part of the selection and the path in its resource.
+type Respellings = BTreeMap<(usize, Vec<u8>), Vec<u8>>;
 
 #[derive(Default)]
 struct Tally {
@@ -150,6 +161,7 @@ struct Tally {
     deleted: AtomicU64,
     unset: AtomicU64,
     owners_refused: AtomicU64,
+    withheld: AtomicU64,
     planned: AtomicU64,
     planned_bytes: AtomicU64,
     listed: AtomicBool,
@@ -171,7 +183,8 @@ pub fn restore(
     }
     let reader = Reader::new(repository, &index);
     let patterns = Patterns { include: &request.include, exclude: &request.exclude };
-    let selection = Selection::new(record, request.inside.as_deref(), patterns, &reader)?;
+    let record = Views::over(&reader, Extent::All)?.record(record);
+    let selection = Selection::new(&record, request.inside.as_deref(), patterns, &reader)?;
     let context = Context {
         reader: &reader,
         selection: &selection,
@@ -180,6 +193,7 @@ pub fn restore(
         tally: Tally::default(),
         stopped: AtomicBool::new(false),
         failure: Mutex::default(),
+        respelled: Mutex::default(),
     };
     progress.report(Event::Started { agent: AGENT.to_owned() });
     let target = match request.mode {
@@ -187,11 +201,18 @@ pub fn restore(
         RestoreMode::DryRun => Target::look(&request.target, request.options)?,
     };
     write_all(&context, target.as_ref(), request)?;
+    if let (RestoreMode::Write, Some(target)) = (request.mode, &target) {
+        objects::rewrite(&context, target)?;
+    }
     if let Some(target) = &target {
         finish::finish(&context, target, request.deletion)?;
         if request.mode == RestoreMode::Write {
             target.sync()?;
         }
+    }
+    let untold = context.tally.withheld.load(Ordering::Relaxed).saturating_sub(WITHHELD_TOLD_MAX);
+    if untold > 0 {
+        progress.report(Event::Warning { message: format!("{untold} more members are only in their archives") });
     }
     context.report_advance();
     progress.report(Event::Finished { agent: AGENT.to_owned() });
@@ -208,7 +229,8 @@ pub fn extraneous(
     let (index, _reported_by_the_restore) = repository.whole_index()?;
     let reader = Reader::new(repository, &index);
     let patterns = Patterns { include: &request.include, exclude: &request.exclude };
-    let selection = Selection::new(record, request.inside.as_deref(), patterns, &reader)?;
+    let record = Views::over(&reader, Extent::All)?.record(record);
+    let selection = Selection::new(&record, request.inside.as_deref(), patterns, &reader)?;
     match Target::look(&request.target, request.options)? {
         Some(target) => finish::extraneous(&reader, &selection, &target, progress),
         None => Ok(Extraneous::default()),
@@ -252,6 +274,15 @@ impl Context<'_> {
         }
     }
 
+    /// A member of an archive that is only listed: the archive itself has it.
+    fn withhold(&self, path: impl Fn() -> Vec<u8>, why: &str) {
+        self.item("withheld", &path, 0);
+        if self.tally.withheld.fetch_add(1, Ordering::Relaxed) < WITHHELD_TOLD_MAX {
+            let path = escape_path(&path());
+            self.progress.report(Event::Warning { message: format!("{path} is only in its archive: {why}") });
+        }
+    }
+
     /// Something that the repository no longer has.
     fn lost(&self, path: Vec<u8>, message: String) {
         self.tally.lost.fetch_add(1, Ordering::Relaxed);
@@ -280,6 +311,12 @@ impl Context<'_> {
             }
             self.progress.report(Event::Warning { message: error_chain(warning) });
         }
+    }
+
+    /// Notes where a thing went that could not go where it should.
+    fn respell(&self, planned: &Planned, place: Vec<u8>) {
+        let key = (planned.part, planned.entry.path.as_bytes().to_vec());
+        self.respelled.lock().unwrap_or_else(PoisonError::into_inner).insert(key, place);
     }
 
     fn report_advance(&self) {

@@ -11,14 +11,15 @@ use rustix::fs::{AtFlags, statat};
 
 use crate::entry::{Content, Entry, EntryKind, EntryPath, Metadata, Piece};
 use crate::operation::backup::error_chain;
-use crate::operation::restore::select::{Part, Spelling, split};
+use crate::operation::restore::select::{Part, split};
 use crate::operation::restore::walk::{Walk, Walked};
-use crate::operation::restore::window::{GoesTo, Link, Planned, SharedFile, Thing, Window, ordinal};
+use crate::operation::restore::window::{GoesTo, Link, Missing, Planned, SharedFile, Thing, Window, ordinal};
 use crate::operation::restore::{Context, RestoreMode};
 use crate::operation::target::directory::Directory;
 use crate::operation::target::error::TargetError;
-use crate::operation::target::escape::Kept;
+use crate::operation::target::escape::Last;
 use crate::operation::target::{Decision, KeepReason, Overwrite, Target};
+use crate::operation::view::member::withheld;
 use crate::tree::cursor::Cursor;
 use crate::tree::list::PieceIter;
 
@@ -75,6 +76,10 @@ impl<'p, 'c, 't> Planner<'p, 'c, 't> {
     }
 
     fn plan(&mut self, number: usize, part: &Part<'_>, entry: Entry) -> Result<(), Stopped> {
+        if let Some(why) = withheld(&entry) {
+            self.context.withhold(|| part.layout_path(entry.path.as_bytes()), why);
+            return Ok(());
+        }
         let tally = &self.context.tally;
         tally.planned.fetch_add(1, Ordering::Relaxed);
         let size = entry.content.size();
@@ -135,7 +140,7 @@ impl<'p, 'c, 't> Planner<'p, 'c, 't> {
                 }
                 Some(Err(error)) => {
                     let end = pieces.offset();
-                    shared.lose(format!("bytes {at} to {end} are lost: {}", error_chain(&error)));
+                    shared.lose(Missing::Stored, format!("bytes {at} to {end} are lost: {}", error_chain(&error)));
                 }
             }
             if self.window.is_full() {
@@ -168,7 +173,7 @@ impl<'p, 'c, 't> Planner<'p, 'c, 't> {
         let first = group_of(&planned.entry)?;
         let restored = part.holds(first.as_bytes()) && self.context.selection.selects(part, first.as_bytes());
         let as_entry = || Entry { path: first.clone(), ..bare(&planned.entry) };
-        restored.then(|| part.place(&as_entry(), Spelling::AsItIs))
+        restored.then(|| part.place(&as_entry(), Last::AsItIs))
     }
 
     /// Whether what stands under a further name of a file is still that file: a first name that is, or will be, written
@@ -185,16 +190,16 @@ impl<'p, 'c, 't> Planner<'p, 'c, 't> {
     }
 
     /// An object yields its name to a folder of that name, whether or not that is restored too.
-    fn spelling(&self, part: &Part<'_>, entry: &Entry) -> Spelling {
-        if !matches!(entry.kind, EntryKind::Object | EntryKind::Document) || entry.path.as_bytes().ends_with(b"/") {
-            return Spelling::AsItIs;
+    fn spelling(&self, part: &Part<'_>, entry: &Entry) -> Last {
+        if !matches!(entry.kind, EntryKind::Object | EntryKind::Document) || entry.path.as_bytes().is_empty() {
+            return Last::AsItIs;
         }
         let folder = [entry.path.as_bytes(), b"/"].concat();
         let mut cursor = Cursor::new(self.context.reader, part.resource.root);
         let ahead = cursor.seek(&folder).and_then(|()| cursor.peek());
         // What cannot be read may be such a folder; an escaped name is right in either case.
         let yields = ahead.map_or(true, |next| next.is_some_and(|next| next.path.as_bytes().starts_with(&folder)));
-        if yields { Spelling::Escaped(Kept::Most) } else { Spelling::AsItIs }
+        if yields { Last::Yields } else { Last::AsItIs }
     }
 
     /// Whether what stands in the target stays.

@@ -11,19 +11,10 @@ use ignore::gitignore::{Gitignore, GitignoreBuilder};
 
 use crate::entry::{Entry, EntryKind, Metadata};
 use crate::operation::restore::RestoreError;
-use crate::operation::target::escape::{Kept, escape_name, must_escape};
+use crate::operation::target::escape::{Last, must_escape, spell};
 use crate::repository::reader::Reader;
 use crate::resource::{ResourceRecord, SnapshotRecord, escape_path, unescape_path};
 use crate::tree::cursor::Cursor;
-
-/// How a name is spelled in the target.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Spelling {
-    /// As it is, unless no file system could hold it.
-    AsItIs,
-    /// Escaped: a folder has the same name, or the target takes it for another.
-    Escaped(Kept),
-}
 
 /// A resource of the snapshot, or a stretch of one.
 pub(super) struct Part<'r> {
@@ -177,8 +168,23 @@ impl Part<'_> {
         if path.is_empty() { self.layout.clone() } else { [&self.layout, path].join(&b'/') }
     }
 
+    /// Where the resource goes beneath the target; empty for the target itself.
+    pub(super) fn place_of_resource(&self) -> &[u8] {
+        self.layout.get(self.strip..).unwrap_or_default()
+    }
+
     /// Where an entry goes beneath the target, without a trailing `/`; empty for the target itself.
-    pub(super) fn place(&self, entry: &Entry, spelling: Spelling) -> Vec<u8> {
+    pub(super) fn place(&self, entry: &Entry, last: Last) -> Vec<u8> {
+        let place = self.unspelled(entry);
+        let is_local = matches!(entry.metadata, Metadata::Posix(_));
+        match last {
+            Last::AsItIs if is_local || !place.split(|&byte| byte == b'/').any(must_escape) => place,
+            _ => spell(&place, last),
+        }
+    }
+
+    /// The same with every name as the snapshot has it.
+    pub(super) fn unspelled(&self, entry: &Entry) -> Vec<u8> {
         let layout = self.layout_path(entry.path.as_bytes());
         let is_folder = entry.kind == EntryKind::Directory;
         let path = if is_folder { layout.strip_suffix(b"/").unwrap_or(&layout) } else { &layout[..] };
@@ -186,29 +192,8 @@ impl Part<'_> {
         if place.is_empty() && !is_folder {
             place = path.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
         }
-        let is_local = matches!(entry.metadata, Metadata::Posix(_));
-        match spelling {
-            Spelling::AsItIs if is_local || !place.split(|&byte| byte == b'/').any(must_escape) => place.to_vec(),
-            _ => spelled(place, spelling),
-        }
+        place.to_vec()
     }
-}
-
-/// The path with those names escaped that have to be, and the last one if `spelling` says so.
-fn spelled(place: &[u8], spelling: Spelling) -> Vec<u8> {
-    let count = place.split(|&byte| byte == b'/').count();
-    let mut path = Vec::with_capacity(place.len() + 8);
-    for (at, name) in place.split(|&byte| byte == b'/').enumerate() {
-        if at > 0 {
-            path.push(b'/');
-        }
-        match spelling {
-            Spelling::Escaped(kept) if at + 1 == count => path.extend_from_slice(&escape_name(name, kept)),
-            _ if must_escape(name) => path.extend_from_slice(&escape_name(name, Kept::Most)),
-            _ => path.extend_from_slice(name),
-        }
-    }
-    path
 }
 
 /// Folder and name of a place.

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, RwLock};
 
 use crate::entry::Entry;
 use crate::id::{ChunkId, PackId};
-use crate::operation::restore::select::Spelling;
+use crate::operation::target::escape::Last;
 use crate::operation::target::file::TargetFile;
 use crate::repository::index::Index;
 use crate::repository::index::segment::Location;
@@ -28,6 +28,8 @@ const BYTES_MAX: usize = 16 << 20;
 const READ_SIZE_MAX: u64 = 4 << 20;
 /// Bytes that nobody wants but that are read, rather than asking twice.
 const READ_GAP_MAX: u64 = 128 << 10;
+/// Chunks that the index does not know that one thread takes at once, or as many more as the last file of them has.
+const UNKNOWN_BATCH: usize = 64;
 /// Things without chunks that one thread takes at once.
 const BATCH: usize = 512;
 
@@ -36,7 +38,8 @@ pub(super) struct Planned {
     pub(super) entry: Entry,
     /// Which part of the selection it is of.
     pub(super) part: usize,
-    pub(super) spelling: Spelling,
+    /// How its name is spelled.
+    pub(super) spelling: Last,
 }
 
 /// Something that needs no chunk.
@@ -71,8 +74,18 @@ pub(super) enum FileState<'t> {
     Ended,
 }
 
+/// Whether what is missing of a file was stored once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Missing {
+    /// It was.
+    Stored,
+    /// It is a view that cannot be made.
+    View,
+}
+
 /// What of a file is lost.
 pub(super) struct Loss {
+    pub(super) missing: Missing,
     /// The first place, and why.
     pub(super) first: String,
     /// Further places.
@@ -95,11 +108,11 @@ impl<'t> SharedFile<'t> {
     }
 
     /// Notes that a place of it is lost.
-    pub(super) fn lose(&self, what: String) {
+    pub(super) fn lose(&self, missing: Missing, what: String) {
         let mut loss = self.loss.lock().expect("because no holder panics");
         match &mut *loss {
             Some(loss) => loss.others += 1,
-            None => *loss = Some(Loss { first: what, others: 0 }),
+            None => *loss = Some(Loss { missing, first: what, others: 0 }),
         }
     }
 }
@@ -124,6 +137,16 @@ pub(super) enum GoesTo {
     Whole(u32),
     /// It is a piece of it.
     Shared(u32),
+}
+
+impl GoesTo {
+    /// A place in the order of files.
+    fn order(self) -> u64 {
+        match self {
+            Self::Whole(number) => u64::from(number),
+            Self::Shared(number) => u64::from(u32::MAX) + 1 + u64::from(number),
+        }
+    }
 }
 
 const NO_FRAME: u32 = u32::MAX;
@@ -215,7 +238,8 @@ impl<'t> Window<'t> {
         let frames = &self.frames;
         self.wanted.sort_unstable_by_key(|wanted| match frames.get(wanted.frame as usize) {
             Some(frame) => (frame.pack_order, frame.location.frame.offset, wanted.offset, wanted.at),
-            None => (NO_FRAME, 0, 0, wanted.at),
+            // File by file, for what is made is made in order.
+            None => (NO_FRAME, wanted.goes_to.order(), 0, wanted.at),
         });
         let mut units = Vec::new();
         let mut start = 0;
@@ -234,7 +258,7 @@ impl<'t> Window<'t> {
     /// The unit that begins with the chunk `start`.
     fn unit_from(&self, start: usize) -> Unit {
         let Some(first) = self.frames.get(self.wanted[start].frame as usize) else {
-            return Unit::Unknown(start..self.wanted.len());
+            return Unit::Unknown(start..self.unknown_end(start));
         };
         let offset = first.location.frame.offset;
         let mut end = offset + first.location.frame.record.size();
@@ -251,6 +275,20 @@ impl<'t> Window<'t> {
             next += 1;
         }
         Unit::Frames { wanted: start..next, offset, length: end - offset }
+    }
+
+    /// Where a stretch of unknown chunks ends that one thread looks for: files are not torn apart.
+    fn unknown_end(&self, start: usize) -> usize {
+        let rest = &self.wanted[start..];
+        let files = rest.chunk_by(|one, other| one.goes_to == other.goes_to).map(<[Wanted]>::len);
+        let mut length = 0;
+        for file in files {
+            length += file;
+            if length >= UNKNOWN_BATCH {
+                break;
+            }
+        }
+        start + length
     }
 
     /// The hard links, which come when the files of the window are finished.

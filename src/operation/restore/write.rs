@@ -13,15 +13,15 @@ use crate::entry::{Content, EntryKind, Metadata, Piece};
 use crate::id::PackId;
 use crate::operation::backup::error_chain;
 use crate::operation::restore::plan::has_content;
-use crate::operation::restore::select::{Spelling, split};
+use crate::operation::restore::select::split;
 use crate::operation::restore::window::{
-    FileState, GoesTo, Link, Loss, Planned, SharedFile, Thing, Unit, Wanted, Window,
+    FileState, GoesTo, Link, Loss, Missing, Planned, SharedFile, Thing, Unit, Wanted, Window,
 };
 use crate::operation::restore::{Context, RestoreError, values};
 use crate::operation::target::Target;
 use crate::operation::target::directory::Directory;
 use crate::operation::target::error::{TargetError, TargetWarning};
-use crate::operation::target::escape::Kept;
+use crate::operation::target::escape::{Kept, Last, escape_name, must_escape, spell};
 use crate::operation::target::file::TargetFile;
 use crate::operation::target::metadata::Attribute;
 use crate::operation::target::node::{LinkedFile, Node};
@@ -164,7 +164,23 @@ impl<'t> Writer<'_, '_, 't> {
                 self.deliver(wanted, &chunk);
             }
             Ok(chunk) => self.lose(wanted, &format!("its chunk has {} bytes", chunk.len())),
+            Err(RepositoryError::NoView { reason }) => self.leave_out(wanted, reason),
             Err(error) => self.lose(wanted, &error_chain(failure.unwrap_or(&error))),
+        }
+    }
+
+    /// A part of a view cannot be made, and so no file of it is.
+    fn leave_out(&mut self, wanted: &Wanted, why: String) {
+        match wanted.goes_to {
+            GoesTo::Whole(number) => {
+                let planned = &self.window.whole[number as usize];
+                self.context.withhold(|| self.layout_path(planned), &why);
+            }
+            GoesTo::Shared(number) => {
+                let shared = &self.window.shared[number as usize];
+                shared.lose(Missing::View, why);
+                self.piece_done(shared);
+            }
         }
     }
 
@@ -178,7 +194,7 @@ impl<'t> Writer<'_, '_, 't> {
             }
             GoesTo::Shared(number) => {
                 let shared = &self.window.shared[number as usize];
-                shared.lose(what);
+                shared.lose(Missing::Stored, what);
                 self.piece_done(shared);
             }
         }
@@ -216,13 +232,13 @@ impl<'t> Writer<'_, '_, 't> {
         file.extend_to(planned.entry.content.size());
         let values = self.values(planned);
         let attributes: Vec<Attribute<'_>> =
-            values.iter().map(|(name, value)| Attribute { name, value: value.as_ref() }).collect();
+            values.iter().map(|(name, value)| Attribute { name: name.as_ref(), value: value.as_ref() }).collect();
         file.finish(&planned.entry.metadata, &attributes)
     }
 
     /// The extended attributes; one that is lost is reported and left out.
     fn values<'e>(&self, planned: &'e Planned) -> Vec<values::Value<'e>> {
-        values::values(self.context, &planned.entry.metadata, || self.layout_path(planned))
+        values::values(self.context, &planned.entry, || self.layout_path(planned))
     }
 
     /// Writes one piece of a file, unless that is lost already.
@@ -278,8 +294,11 @@ impl<'t> Writer<'_, '_, 't> {
             return;
         }
         let loss = shared.loss.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(Loss { first, others }) = loss {
+        if let Some(Loss { missing, first, others }) = loss {
             *shared.state.write().unwrap_or_else(PoisonError::into_inner) = FileState::Ended;
+            if missing == Missing::View {
+                return self.context.withhold(|| self.layout_path(&shared.planned), &first);
+            }
             let further = if others == 0 { String::new() } else { format!(" (and {others} further places)") };
             return self.context.lost(self.layout_path(&shared.planned), first + &further);
         }
@@ -299,7 +318,11 @@ impl<'t> Writer<'_, '_, 't> {
         let node = match &entry.kind {
             EntryKind::Directory => {
                 let place = self.place(planned, planned.spelling);
-                self.folder = Some(target.directory(&place)?);
+                let made = target.directory(&place).or_else(|error| match error.asks_for_an_escaped_name() {
+                    true => self.folded(planned, Names::All),
+                    false => Err(error),
+                });
+                self.folder = Some(made?);
                 return Ok(Vec::new());
             }
             EntryKind::Symlink(leads_to) => {
@@ -372,16 +395,55 @@ impl<'t> Writer<'_, '_, 't> {
         make: impl Fn(&Arc<Directory>, &[u8]) -> Result<T, TargetError>,
     ) -> Result<T, TargetError> {
         let place = self.place(planned, planned.spelling);
-        match self.at(&place, &make) {
-            Err(error) if error.asks_for_an_escaped_name() => {
-                let escaped = self.place(planned, Spelling::Escaped(Kept::Plain));
-                let made = self.at(&escaped, &make)?;
-                let message = format!("{}; it is restored as {}", error_chain(&error), escape_path(&escaped));
-                self.context.progress.report(Event::Warning { message });
-                Ok(made)
-            }
-            outcome => outcome,
+        let error = match self.at(&place, &make) {
+            Err(error) if error.asks_for_an_escaped_name() => error,
+            outcome => return outcome,
+        };
+        let why = error_chain(&error);
+        let folder = self.folded(planned, Names::Above)?;
+        let whole = self.context.selection.parts[planned.part].unspelled(&planned.entry);
+        let name = whole.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
+        let usual = if self.is_local(planned) { name.to_vec() } else { spell(name, planned.spelling) };
+        let mut used = joined(folder.path(), &usual);
+        let mut tried = if used == place { Err(error) } else { self.at(&used, &make) };
+        if let Err(error) = &tried
+            && error.asks_for_an_escaped_name()
+        {
+            let kept = if planned.spelling == Last::AsItIs { Kept::Plain } else { Kept::Aside };
+            used = joined(folder.path(), &escape_name(name, kept));
+            tried = self.at(&used, &make);
         }
+        let made = tried?;
+        let message = format!("{why}; it is restored as {}", escape_path(&used));
+        self.context.progress.report(Event::Warning { message });
+        self.context.respell(planned, used);
+        Ok(made)
+    }
+
+    /// Whether a file system had it, so that its names are such as file systems hold.
+    fn is_local(&self, planned: &Planned) -> bool {
+        matches!(planned.entry.metadata, Metadata::Posix(_))
+    }
+
+    /// The folder that an entry goes to or is, made; names of it that the target takes for others are escaped.
+    fn folded(&self, planned: &Planned, which: Names) -> Result<Arc<Directory>, TargetError> {
+        let whole = self.context.selection.parts[planned.part].unspelled(&planned.entry);
+        let is_local = self.is_local(planned);
+        let mut folder = self.target.directory(b"")?;
+        let mut names: Vec<&[u8]> = whole.split(|&byte| byte == b'/').collect();
+        if which == Names::Above {
+            names.pop();
+        }
+        for name in names {
+            let spelled = if !is_local && must_escape(name) { escape_name(name, Kept::Most) } else { name.to_vec() };
+            folder = match self.target.directory(&joined(folder.path(), &spelled)) {
+                Err(error) if error.asks_for_an_escaped_name() => {
+                    self.target.directory(&joined(folder.path(), &escape_name(name, Kept::Plain)))?
+                }
+                outcome => outcome?,
+            };
+        }
+        Ok(folder)
     }
 
     fn at<T>(
@@ -399,7 +461,7 @@ impl<'t> Writer<'_, '_, 't> {
         made
     }
 
-    fn place(&self, planned: &Planned, spelling: Spelling) -> Vec<u8> {
+    fn place(&self, planned: &Planned, spelling: Last) -> Vec<u8> {
         self.context.selection.parts[planned.part].place(&planned.entry, spelling)
     }
 
@@ -419,4 +481,16 @@ impl<'t> Writer<'_, '_, 't> {
             Err(error) => self.context.refused(self.layout_path(planned), error),
         }
     }
+}
+
+/// Which names of a place are of folders.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Names {
+    All,
+    /// All but the last.
+    Above,
+}
+
+fn joined(folder: &[u8], name: &[u8]) -> Vec<u8> {
+    if folder.is_empty() { name.to_vec() } else { [folder, name].join(&b'/') }
 }

@@ -16,6 +16,8 @@ use rustix::io::Errno;
 use super::error::TargetError;
 use super::owner::Ownership;
 use super::{Birth, Folding, Overwrite, Target, changed, describe};
+use crate::codec::hash::digest;
+use crate::entry::Timestamp;
 use crate::platform::beneath::{check_path, open_beneath};
 
 /// Most folders kept open.
@@ -212,6 +214,7 @@ impl Target {
         if FileType::from_raw_mode(status.st_mode) == FileType::Directory {
             return Ok(());
         }
+        self.refuse_collision(parent, name, &status)?;
         if absent == Absent::Missed || self.options.overwrite != Overwrite::Always {
             let path = crate::resource::escape_path(&path);
             return Err(TargetError::InTheWay { path, found: describe(&status) });
@@ -244,13 +247,37 @@ impl Target {
         self.refuse_collision(parent, name, &status)
     }
 
-    /// Fails if `status` is of something this run made under another spelling of `name`.
+    /// Fails if `status` is of something that this run made, kept or went into under another spelling of `name`.
     pub(super) fn refuse_collision(&self, parent: &Directory, name: &[u8], status: &Stat) -> Result<(), TargetError> {
-        let recent = changed(status) >= self.birth.time;
-        if self.birth.folding == Folding::Exact || !recent || is_spelled_so(parent, name) {
+        if self.birth.folding == Folding::Exact
+            || self.claimed.is_for(status, name, self.birth.time, || is_spelled_so(parent, name))
+        {
             return Ok(());
         }
         Err(TargetError::Collision { path: crate::resource::escape_path(&parent.path_of(name)) })
+    }
+}
+
+/// Under which names of the snapshot older things were met, where the file system takes several names for one.
+#[derive(Debug, Default)]
+pub(super) struct Claimed(Mutex<HashMap<(u64, u64), u64>>);
+
+impl Claimed {
+    /// Whether a thing stands for this name. An older one does for the first that comes; one that this run made does for the
+    /// name it was made under.
+    fn is_for(&self, status: &Stat, name: &[u8], since: Timestamp, is_spelled_so: impl FnOnce() -> bool) -> bool {
+        let hash = digest(name);
+        let hash = u64::from_le_bytes(hash[..8].try_into().expect("because the slice has 8 bytes"));
+        let place = (status.st_dev, status.st_ino);
+        let mut claimed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match claimed.get(&place) {
+            Some(first) => *first == hash,
+            None if changed(status) >= since => is_spelled_so(),
+            None => {
+                claimed.insert(place, hash);
+                true
+            }
+        }
     }
 }
 

@@ -1,13 +1,19 @@
 //! Names that a folder cannot hold, spelled so that it can, and so that the name can be read off the spelling.
 //!
 //! An object store takes any bytes for a key: `a` beside `a/b`, empty names, `..`, names of a thousand bytes. A spelling
-//! ends in [`MARK`]; before it `%XX` stands for a byte. A name that itself ends in a mark is spelled too, so that
+//! ends in a mark such as [`MARK`]; before it `%XX` stands for a byte. A name that itself ends in a mark is spelled too, so that
 //! whatever is found on a disk has one meaning. When to spell, and the map from key to path, are the restore's.
 
-/// Ends the spelling of a name.
+/// Ends the spelling of a name that keeps most of its characters.
 pub const MARK: &[u8] = b"%~";
 /// Ends a folder that holds the first part of a name too long for one; the rest stands in it.
 pub const MARK_OF_PART: &[u8] = b"%+";
+/// Ends a spelling that no system folds into another.
+const MARK_OF_PLAIN: &[u8] = b"%=";
+/// Ends the spelling of an object that yields to a folder which would be spelled alike.
+const MARK_OF_ASIDE: &[u8] = b"%-";
+/// What spellings end in.
+const MARKS: [&[u8]; 3] = [MARK, MARK_OF_PLAIN, MARK_OF_ASIDE];
 /// Longest name that file systems hold, in bytes.
 pub const NAME_LENGTH_MAX: usize = 255;
 /// Longest part of a spelling; with a mark it stays well below the limit.
@@ -20,6 +26,70 @@ pub enum Kept {
     Most,
     /// Small letters, digits and the plainest signs: for a name that folds into another or that the system refuses.
     Plain,
+    /// As plain, for one that yields where [`Kept::Most`] and [`Kept::Plain`] are taken.
+    Aside,
+}
+
+impl Kept {
+    fn mark(self) -> &'static [u8] {
+        match self {
+            Self::Most => MARK,
+            Self::Plain => MARK_OF_PLAIN,
+            Self::Aside => MARK_OF_ASIDE,
+        }
+    }
+}
+
+/// How the last name of a path is spelled; the others as they are, unless no file system could hold them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Last {
+    /// As the others.
+    AsItIs,
+    /// As an object's that yields to a folder of its name.
+    Yields,
+    /// In any case.
+    Escaped(Kept),
+}
+
+/// The path that stands for a key (of names with slashes between them): no two keys have one, whatever they are.
+pub fn spell(key: &[u8], last: Last) -> Vec<u8> {
+    let mut path = Vec::with_capacity(key.len() + 8);
+    let mut names = key.split(|&byte| byte == b'/').peekable();
+    while let Some(name) = names.next() {
+        let spelling = match last {
+            _ if names.peek().is_some() => must_escape(name).then_some(Kept::Most),
+            Last::AsItIs => must_escape(name).then_some(Kept::Most),
+            Last::Yields => Some(if must_escape(name) { Kept::Aside } else { Kept::Most }),
+            Last::Escaped(kept) => Some(kept),
+        };
+        match spelling {
+            Some(kept) => path.extend(escape_name(name, kept)),
+            None => path.extend_from_slice(name),
+        }
+        if names.peek().is_some() {
+            path.push(b'/');
+        }
+    }
+    path
+}
+
+/// The key that a path stands for.
+pub fn unspell(path: &[u8]) -> Option<Vec<u8>> {
+    let mut names = Vec::new();
+    let mut parts: Vec<u8> = Vec::new();
+    for part in path.split(|&byte| byte == b'/') {
+        parts.extend_from_slice(part);
+        if part.ends_with(MARK_OF_PART) {
+            parts.push(b'/');
+        } else if MARKS.iter().any(|mark| parts.ends_with(mark)) {
+            names.push(unescape_name(&std::mem::take(&mut parts))?);
+        } else if parts.len() == part.len() {
+            names.push(std::mem::take(&mut parts));
+        } else {
+            return None;
+        }
+    }
+    parts.is_empty().then(|| names.join(&b'/'))
 }
 
 /// Whether a name of a key has to be spelled on any file system.
@@ -28,8 +98,8 @@ pub fn must_escape(name: &[u8]) -> bool {
         || name.len() > NAME_LENGTH_MAX
         || name.contains(&0)
         || name.contains(&b'/')
-        || name.ends_with(MARK)
         || name.ends_with(MARK_OF_PART)
+        || MARKS.iter().any(|mark| name.ends_with(mark))
 }
 
 /// The spelling of `name`: a relative path of one name, or of several where it is long.
@@ -56,13 +126,13 @@ pub fn escape_name(name: &[u8], kept: Kept) -> Vec<u8> {
         part_length += added;
         rest = &rest[length..];
     }
-    spelling.extend_from_slice(MARK);
+    spelling.extend_from_slice(kept.mark());
     spelling
 }
 
 /// The name that is spelled so; `None` if the path, of one name or several, is no spelling.
 pub fn unescape_name(spelling: &[u8]) -> Option<Vec<u8>> {
-    let mut rest = spelling.strip_suffix(MARK)?;
+    let mut rest = MARKS.iter().find_map(|mark| spelling.strip_suffix(*mark))?;
     let mut name = Vec::with_capacity(rest.len());
     while let Some((&first, tail)) = rest.split_first() {
         if first == b'%' && tail.starts_with(&[MARK_OF_PART[1], b'/']) {
@@ -70,8 +140,11 @@ pub fn unescape_name(spelling: &[u8]) -> Option<Vec<u8>> {
         } else if first == b'%' {
             let digits = tail.get(..2)?;
             let is_hex = digits.iter().all(|digit| matches!(digit, b'0'..=b'9' | b'A'..=b'F'));
-            let digits = std::str::from_utf8(digits).ok().filter(|_| is_hex)?;
-            name.push(u8::from_str_radix(digits, 16).ok()?);
+            let byte = std::str::from_utf8(digits).ok().and_then(|digits| u8::from_str_radix(digits, 16).ok())?;
+            if !is_hex {
+                return None;
+            }
+            name.push(byte);
             rest = &tail[2..];
         } else if first == b'/' {
             return None;
@@ -86,7 +159,7 @@ pub fn unescape_name(spelling: &[u8]) -> Option<Vec<u8>> {
 fn keeps(byte: u8, kept: Kept) -> bool {
     match kept {
         Kept::Most => byte >= b' ' && byte != 0x7f && byte != b'%' && byte != b'/' && byte < 0x80,
-        Kept::Plain => matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.'),
+        Kept::Plain | Kept::Aside => matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.'),
     }
 }
 
@@ -119,7 +192,7 @@ mod tests {
         for (name, spelling) in cases {
             assert_eq!(escape_name(name, Kept::Most), spelling, "{name:?}");
         }
-        assert_eq!(escape_name(b"ReadMe:", Kept::Plain), b"%52ead%4De%3A%~");
+        assert_eq!(escape_name(b"ReadMe:", Kept::Plain), b"%52ead%4De%3A%=");
     }
 
     #[test]

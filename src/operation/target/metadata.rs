@@ -85,7 +85,10 @@ impl Target {
 
     /// The mode to make a file with, and whether it then needs no change of owner, mode or attributes.
     pub(super) fn creation(&self, directory: &Directory, metadata: &Metadata) -> (Mode, Settled) {
-        let Metadata::Posix(posix) = metadata else { return (Mode::from_raw_mode(0o666), Settled::Already) };
+        let Metadata::Posix(posix) = metadata else {
+            let mode = if metadata.is_executable() { 0o777 } else { 0o666 };
+            return (Mode::from_raw_mode(mode), Settled::Already);
+        };
         let inherits = directory.inherits();
         let stays = self.options.owner == Owner::Ignore
             || inherits.owner.is_some() && self.owners.wanted(posix, self.options.identity) == inherits.owner;
@@ -110,7 +113,11 @@ impl Target {
         let mut warnings = Vec::new();
         let modified = match metadata {
             Metadata::None => return warnings,
-            Metadata::Object(object) => object.modified,
+            Metadata::Object(object) => {
+                // They are written down in a file beside it too, so where a system does not take them nothing is lost.
+                self.attach(spot, file, attributes, &mut Vec::new());
+                object.modified
+            }
             Metadata::Posix(posix) => {
                 if settled == Settled::AtTheEnd {
                     let inherits = spot.directory.inherits();

@@ -26,7 +26,7 @@ use crate::entry::{Entry, EntryKind, Metadata, Timestamp};
 use crate::platform::Ways;
 use crate::platform::beneath::check_name;
 
-use directory::{Directory, DirectoryCache};
+use directory::{Claimed, Directory, DirectoryCache};
 use error::TargetError;
 use owner::{Identity, Owners, Ownership};
 
@@ -109,6 +109,7 @@ pub struct Target {
     owners: Owners,
     directories: DirectoryCache,
     temporary_next: AtomicU64,
+    claimed: Claimed,
 }
 
 /// How this file system makes things, learnt from one empty file made and removed when the target is opened.
@@ -159,6 +160,7 @@ impl Target {
             owners: Owners::default(),
             directories: DirectoryCache::new(Arc::new(root)),
             temporary_next: AtomicU64::new(0),
+            claimed: Claimed::default(),
         })
     }
 
@@ -180,6 +182,7 @@ impl Target {
             owners: Owners::default(),
             directories: DirectoryCache::new(Arc::new(root)),
             temporary_next: AtomicU64::new(0),
+            claimed: Claimed::default(),
         }))
     }
 
@@ -203,6 +206,10 @@ impl Target {
             Err(Errno::NOENT | Errno::NAMETOOLONG | Errno::ILSEQ | Errno::INVAL) => return Ok(Decision::Write),
             Err(errno) => return Err(TargetError::system("examine", &directory.path_of(name), errno)),
         };
+        // What stands there may be another of this run's, which it keeps or has written.
+        if self.refuse_collision(directory, name, &status).is_err() {
+            return Ok(Decision::Write);
+        }
         Ok(match self.options.overwrite {
             Overwrite::Never => Decision::Keep(KeepReason::Exists),
             _ if is_same(directory, name, &status, entry) => Decision::Keep(KeepReason::Unchanged),
