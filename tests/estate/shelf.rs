@@ -67,8 +67,8 @@ impl Source for Estate {
         "shelf"
     }
 
-    fn folders(&self) -> Vec<&'static str> {
-        vec!["lambda-functions", "s3-buckets"]
+    fn folders(&self) -> Vec<String> {
+        ["lambda-functions", "s3-buckets"].map(str::to_owned).to_vec()
     }
 
     async fn discover(&self) -> Result<Discovery, Problem> {
