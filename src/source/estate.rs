@@ -34,6 +34,11 @@ pub trait Source: Send + Sync {
         false
     }
 
+    /// What is worth telling once all of it was captured; nothing of it was lost.
+    fn notes(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// How many resources are captured at once.
     fn at_once(&self) -> usize {
         8

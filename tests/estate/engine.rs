@@ -1,8 +1,8 @@
 //! The engine that captures all sources, with sources made for it: what is fetched, what stays, what becomes a gap.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -43,11 +43,13 @@ struct Shelf {
     ending: Option<Problem>,
     is_large: bool,
     opened: Arc<AtomicU64>,
+    notes: Vec<String>,
 }
 
 impl Shelf {
     fn new(name: &'static str, things: Vec<Thing>) -> Self {
-        Self { name, things, documents: Vec::new(), ending: None, is_large: true, opened: Arc::default() }
+        let (documents, notes) = (Vec::new(), Vec::new());
+        Self { name, things, documents, ending: None, is_large: true, opened: Arc::default(), notes }
     }
 }
 
@@ -85,6 +87,10 @@ impl Source for Shelf {
 
     fn folders(&self) -> Vec<String> {
         vec![self.name.to_owned()]
+    }
+
+    fn notes(&self) -> Vec<String> {
+        self.notes.clone()
     }
 
     async fn discover(&self) -> Result<Discovery, Problem> {
@@ -244,6 +250,31 @@ fn more_than_may_be_fetched_ahead_is_fetched_all_the_same() {
     let report = capture(&repository(), sources);
     assert_eq!(report.gap_count(), 0);
     assert_eq!(report.record.summary.totals.bytes, 3 * 60 * 1_500_000);
+}
+
+/// Keeps the warnings.
+#[derive(Default)]
+struct Warnings(Mutex<Vec<String>>);
+
+impl Progress for Warnings {
+    fn report(&self, event: Event) {
+        if let Event::Warning { message } = event {
+            self.0.lock().expect("no holder panics").push(message);
+        }
+    }
+}
+
+#[test]
+fn what_a_source_notes_is_told_once_after_all_was_captured() {
+    let noting = |name: &'static str| {
+        let mut shelf = Shelf::new(name, vec![thing("a", "1", b"one")]);
+        shelf.notes = vec!["answers have more".to_owned()];
+        Arc::new(shelf) as Arc<dyn Source>
+    };
+    let warnings = Warnings::default();
+    let report = backup(&repository(), &request(vec![noting("one"), noting("two")]), &warnings).expect("a backup");
+    assert_eq!((report.gap_count(), report.record.summary.new), (0, 2));
+    assert_eq!(*warnings.0.lock().expect("no holder panics"), ["answers have more"]);
 }
 
 /// A source whose service never answers; whoever waits for it wants to stop.

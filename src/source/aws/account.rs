@@ -16,11 +16,14 @@ use tokio::sync::OnceCell;
 
 use crate::source::aws::call::{Calls, Refusal, ask, text};
 use crate::source::aws::dynamodb::TableSettings;
+use crate::source::aws::lambda::FunctionScope;
 use crate::source::aws::pace::Pace;
 use crate::source::aws::s3::S3Scope;
 use crate::source::estate::Problem;
 use crate::source::filter::Filter;
 
+/// The attribute of a resource that says in plain words what of it AWS gives to nobody.
+pub(super) const WITHHELD: &str = "withheld";
 /// Where nothing names a region.
 const REGION_DEFAULT: &str = "us-east-1";
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(15);
@@ -45,6 +48,8 @@ pub struct AccountSettings {
     pub share: Option<f64>,
     /// What is left out.
     pub filter: Option<Arc<Filter>>,
+    /// What of functions is wanted.
+    pub lambda: FunctionScope,
     /// What of buckets is wanted.
     pub s3: S3Scope,
     /// What of tables is wanted.
@@ -98,9 +103,17 @@ impl Connection {
         &self.settings
     }
 
-    /// Members of answers that no shape knows; they are kept all the same.
-    pub fn unknown_members(&self) -> Vec<String> {
-        self.known().map(Account::unknown_members).unwrap_or_default()
+    /// What is worth telling of a service once it was asked: members of its answers that no shape knows.
+    pub(super) fn notes(&self, service: &str) -> Vec<String> {
+        let Some(account) = self.known() else { return Vec::new() };
+        let unknown = account.unknown.lock().unwrap_or_else(PoisonError::into_inner);
+        let members: Vec<&str> =
+            unknown.iter().filter(|(of, _)| of == service).map(|(_, member)| member.as_str()).collect();
+        if members.is_empty() {
+            return Vec::new();
+        }
+        let members = members.join(", ");
+        vec![format!("answers of {service} have members that this version does not know, kept all the same: {members}")]
     }
 }
 
@@ -117,7 +130,8 @@ pub(super) struct Account {
     pub(super) pace: Pace,
     naming: Naming,
     configs: BTreeMap<String, SdkConfig>,
-    unknown: Mutex<BTreeSet<String>>,
+    /// Members that no shape knows, by service.
+    unknown: Mutex<BTreeSet<(String, String)>>,
 }
 
 impl Account {
@@ -213,12 +227,8 @@ impl Account {
     pub(super) fn note_unknown(&self, service: &str, operation: &str, members: Vec<String>) {
         if !members.is_empty() {
             let mut unknown = self.unknown.lock().unwrap_or_else(PoisonError::into_inner);
-            unknown.extend(members.into_iter().map(|member| format!("{service}:{operation}{member}")));
+            unknown.extend(members.into_iter().map(|member| (service.to_owned(), format!("{operation}{member}"))));
         }
-    }
-
-    fn unknown_members(&self) -> Vec<String> {
-        self.unknown.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 }
 

@@ -23,36 +23,137 @@ const SERVICE: Service = Service { host: "apigateway", signing: "apigateway", pr
 /// The word for "there is none of this".
 const ABSENT: &[&str] = &["NotFoundException"];
 
-/// A list: its action, its path, and by what its items are told apart.
-type Listed = (&'static str, &'static str, &'static str, &'static str);
+/// The two generations of the interface.
+#[derive(Clone, Copy)]
+enum Interface {
+    Rest,
+    Http,
+}
+
+/// A list.
+struct Listed {
+    /// What it is called in the document, or the name of the document.
+    part: &'static str,
+    action: &'static str,
+    path: &'static str,
+    /// By what its items are told apart.
+    identity: &'static str,
+    /// The list that each of its items has.
+    beneath: Option<Beneath>,
+}
+
+/// A list that belongs to an item of another, which is `{Item}` in its path.
+struct Beneath {
+    part: &'static str,
+    action: &'static str,
+    path: &'static str,
+    /// The member of the item that is `{Item}`.
+    item: &'static str,
+}
+
+const fn listed(
+    part: &'static str,
+    action: &'static str,
+    path: &'static str,
+    identity: &'static str,
+    beneath: Option<Beneath>,
+) -> Listed {
+    Listed { part, action, path, identity, beneath }
+}
+
+const fn beneath(part: &'static str, action: &'static str, path: &'static str, item: &'static str) -> Option<Beneath> {
+    Some(Beneath { part, action, path, item })
+}
 
 /// What belongs to a REST API, by the name of the part.
 const OF_REST: &[Listed] = &[
-    ("Authorizers", "GetAuthorizers", "/restapis/{Api}/authorizers", "/id"),
-    ("Deployments", "GetDeployments", "/restapis/{Api}/deployments", "/id"),
-    ("DocumentationParts", "GetDocumentationParts", "/restapis/{Api}/documentation/parts", "/id"),
-    ("GatewayResponses", "GetGatewayResponses", "/restapis/{Api}/gatewayresponses", "/responseType"),
-    ("Models", "GetModels", "/restapis/{Api}/models", "/name"),
-    ("RequestValidators", "GetRequestValidators", "/restapis/{Api}/requestvalidators", "/id"),
-    ("Resources", "GetResources", "/restapis/{Api}/resources", "/path"),
+    listed("Authorizers", "GetAuthorizers", "/restapis/{Api}/authorizers", "/id", None),
+    listed("Deployments", "GetDeployments", "/restapis/{Api}/deployments", "/id", None),
+    listed("DocumentationParts", "GetDocumentationParts", "/restapis/{Api}/documentation/parts", "/id", None),
+    listed(
+        "DocumentationVersions",
+        "GetDocumentationVersions",
+        "/restapis/{Api}/documentation/versions",
+        "/version",
+        None,
+    ),
+    listed("GatewayResponses", "GetGatewayResponses", "/restapis/{Api}/gatewayresponses", "/responseType", None),
+    listed("Models", "GetModels", "/restapis/{Api}/models", "/name", None),
+    listed("RequestValidators", "GetRequestValidators", "/restapis/{Api}/requestvalidators", "/id", None),
+    listed("Resources", "GetResources", "/restapis/{Api}/resources?embed=methods", "/path", None),
 ];
 
 /// The same of an HTTP or WebSocket API.
 const OF_HTTP: &[Listed] = &[
-    ("Authorizers", "GetAuthorizers", "/v2/apis/{Api}/authorizers", "/authorizerId"),
-    ("Deployments", "GetDeployments", "/v2/apis/{Api}/deployments", "/deploymentId"),
-    ("Integrations", "GetIntegrations", "/v2/apis/{Api}/integrations", "/integrationId"),
-    ("Models", "GetModels", "/v2/apis/{Api}/models", "/name"),
-    ("Routes", "GetRoutes", "/v2/apis/{Api}/routes", "/routeKey"),
+    listed("Authorizers", "GetAuthorizers", "/v2/apis/{Api}/authorizers", "/authorizerId", None),
+    listed("Deployments", "GetDeployments", "/v2/apis/{Api}/deployments", "/deploymentId", None),
+    listed(
+        "Integrations",
+        "GetIntegrations",
+        "/v2/apis/{Api}/integrations",
+        "/integrationId",
+        beneath(
+            "integrationResponses",
+            "GetIntegrationResponses",
+            "/v2/apis/{Api}/integrations/{Item}/integrationresponses",
+            "integrationId",
+        ),
+    ),
+    listed("Models", "GetModels", "/v2/apis/{Api}/models", "/name", None),
+    listed(
+        "Routes",
+        "GetRoutes",
+        "/v2/apis/{Api}/routes",
+        "/routeKey",
+        beneath("routeResponses", "GetRouteResponses", "/v2/apis/{Api}/routes/{Item}/routeresponses", "routeId"),
+    ),
 ];
 
 /// What belongs to no API, by its file.
-const SHARED: &[Listed] = &[
-    ("api-keys.json", "GetApiKeys", "/apikeys", "/id"),
-    ("client-certificates.json", "GetClientCertificates", "/clientcertificates", "/clientCertificateId"),
-    ("domain-names.json", "GetDomainNames", "/domainnames", "/domainName"),
-    ("usage-plans.json", "GetUsagePlans", "/usageplans", "/id"),
-    ("vpc-links.json", "GetVpcLinks", "/vpclinks", "/id"),
+const SHARED: &[(Interface, Listed)] = &[
+    (Interface::Rest, listed("api-keys.json", "GetApiKeys", "/apikeys?includeValues=true", "/id", None)),
+    (
+        Interface::Rest,
+        listed(
+            "client-certificates.json",
+            "GetClientCertificates",
+            "/clientcertificates",
+            "/clientCertificateId",
+            None,
+        ),
+    ),
+    (
+        Interface::Rest,
+        listed(
+            "domain-names.json",
+            "GetDomainNames",
+            "/domainnames",
+            "/domainName",
+            beneath("basePathMappings", "GetBasePathMappings", "/domainnames/{Item}/basepathmappings", "domainName"),
+        ),
+    ),
+    (
+        Interface::Http,
+        listed(
+            "http-domain-names.json",
+            "GetDomainNames",
+            "/v2/domainnames",
+            "/domainName",
+            beneath("apiMappings", "GetApiMappings", "/v2/domainnames/{Item}/apimappings", "domainName"),
+        ),
+    ),
+    (Interface::Http, listed("http-vpc-links.json", "GetVpcLinks", "/v2/vpclinks", "/vpcLinkId", None)),
+    (
+        Interface::Rest,
+        listed(
+            "usage-plans.json",
+            "GetUsagePlans",
+            "/usageplans",
+            "/id",
+            beneath("keys", "GetUsagePlanKeys", "/usageplans/{Item}/keys", "id"),
+        ),
+    ),
+    (Interface::Rest, listed("vpc-links.json", "GetVpcLinks", "/vpclinks", "/id", None)),
 ];
 
 /// The APIs of an account.
@@ -85,8 +186,8 @@ impl Source for ApiGateway {
             let path = format!("{FOLDER}/{}", account.name("@account", region));
             found.resources.push(resource(NAME, path, [("account", id), ("region", region)]));
             let lists = [
-                ("rest", rest(&calls, "GetRestApis", "/restapis").await),
-                ("http", http(&calls, "GetApis", "/v2/apis").await),
+                ("rest", all_of(&calls, Interface::Rest, "GetRestApis", &get("/restapis", "")).await),
+                ("http", all_of(&calls, Interface::Http, "GetApis", &get("/v2/apis", "")).await),
             ];
             for (kind, apis) in lists {
                 let apis = match apis {
@@ -131,50 +232,65 @@ fn get(path: &'static str, api: &str) -> Request {
     if path.contains("{Api}") { request.with("Api", api) } else { request }
 }
 
-/// All items of a list of the REST interface.
-async fn rest_of(calls: &Calls<'_>, action: &str, request: &Request) -> Result<Vec<Value>, Refusal> {
-    let mut pages = Pages::new(|page: &Value| page["position"].as_str().map(str::to_owned));
-    while let Some(position) = pages.wanted(calls, action)? {
-        let mut request = request.clone().with("limit", "500");
-        if let Some(position) = position {
-            request = request.with("position", position);
-        }
-        pages.take(calls.send(&SERVICE, action, &request).await?, "/item");
-    }
-    Ok(pages.items)
-}
-
-async fn rest(calls: &Calls<'_>, action: &str, path: &'static str) -> Result<Vec<Value>, Refusal> {
-    rest_of(calls, action, &Request { path, ..Request::default() }).await
-}
-
-/// All items of a list of the newer interface.
-async fn http_of(calls: &Calls<'_>, action: &str, request: &Request) -> Result<Vec<Value>, Refusal> {
-    let mut pages = Pages::new(|page: &Value| page["nextToken"].as_str().map(str::to_owned));
-    while let Some(token) = pages.wanted(calls, action)? {
+/// All items of a list.
+async fn all_of(
+    calls: &Calls<'_>,
+    interface: Interface,
+    action: &str,
+    request: &Request,
+) -> Result<Vec<Value>, Refusal> {
+    let (token, member) = match interface {
+        Interface::Rest => ("position", "/item"),
+        Interface::Http => ("nextToken", "/items"),
+    };
+    let next = |page: &Value| page[token].as_str().filter(|token| !token.is_empty()).map(str::to_owned);
+    let mut pages = Pages::new(next);
+    while let Some(place) = pages.wanted(calls, action)? {
         let mut request = request.clone();
-        if let Some(token) = token {
-            request = request.with("nextToken", token);
+        if matches!(interface, Interface::Rest) {
+            request = request.with("limit", "500");
         }
-        pages.take(calls.send(&SERVICE, action, &request).await?, "/items");
+        if let Some(place) = place {
+            request = request.with(token, place);
+        }
+        pages.take(calls.send(&SERVICE, action, &request).await?, member);
     }
     Ok(pages.items)
 }
 
-async fn http(calls: &Calls<'_>, action: &str, path: &'static str) -> Result<Vec<Value>, Refusal> {
-    http_of(calls, action, &Request { path, ..Request::default() }).await
+/// All items of a list, each with the list that it has itself. What of these is refused is a gap.
+async fn in_full(
+    calls: &Calls<'_>,
+    (interface, listed): (Interface, &Listed),
+    api: &str,
+    (sink, file): (&EntrySink, &str),
+) -> Result<Result<Value, Refusal>, Stopped> {
+    let mut items = match all_of(calls, interface, listed.action, &get(listed.path, api)).await {
+        Ok(items) => items,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    if let Some(Beneath { part, action, path, item: member }) = &listed.beneath {
+        for item in &mut items {
+            let mut request = get(path, api).with("Item", text(item, member));
+            // A private domain is not the only one of its name.
+            if let Some(id) = item["domainNameId"].as_str() {
+                request = request.with("domainNameId", id);
+            }
+            match all_of(calls, interface, action, &request).await {
+                Ok(list) => item[*part] = Value::Array(list),
+                Err(refusal) => sink.gap(file, refusal.into_problem()).await?,
+            }
+        }
+    }
+    Ok(Ok(sorted(items, listed.identity)))
 }
 
 async fn capture_rest(calls: &Calls<'_>, api: &str, sink: &EntrySink) -> Result<(), Stopped> {
     let mut document = Document::new(sink, "api.json");
     document.part("Api", calls.send(&SERVICE, "GetRestApi", &get("/restapis/{Api}", api)).await).await?;
-    for (part, action, path, identity) in OF_REST {
-        let mut request = get(path, api);
-        if *action == "GetResources" {
-            request = request.with("embed", "methods");
-        }
-        let items = rest_of(calls, action, &request).await;
-        document.part(part, items.map(|items| sorted(items, identity))).await?;
+    for listed in OF_REST {
+        let items = in_full(calls, (Interface::Rest, listed), api, (sink, "api.json")).await?;
+        document.part(listed.part, items).await?;
     }
     document.send().await?;
     let stages = match calls.send(&SERVICE, "GetStages", &get("/restapis/{Api}/stages", api)).await {
@@ -201,12 +317,12 @@ async fn capture_http(calls: &Calls<'_>, api: &str, sink: &EntrySink) -> Result<
     let answer = calls.send(&SERVICE, "GetApi", &get("/v2/apis/{Api}", api)).await;
     let is_http = answer.as_ref().is_ok_and(|api| api["protocolType"] == json!("HTTP"));
     document.part("Api", answer).await?;
-    for (part, action, path, identity) in OF_HTTP {
-        let items = http_of(calls, action, &get(path, api)).await;
-        document.part(part, items.map(|items| sorted(items, identity))).await?;
+    for listed in OF_HTTP {
+        let items = in_full(calls, (Interface::Http, listed), api, (sink, "api.json")).await?;
+        document.part(listed.part, items).await?;
     }
     document.send().await?;
-    let stages = match http_of(calls, "GetStages", &get("/v2/apis/{Api}/stages", api)).await {
+    let stages = match all_of(calls, Interface::Http, "GetStages", &get("/v2/apis/{Api}/stages", api)).await {
         Ok(stages) => stages,
         Err(refusal) => return sink.gap("stages", refusal.into_problem()).await,
     };
@@ -235,39 +351,11 @@ async fn capture_shared(calls: &Calls<'_>, sink: &EntrySink) -> Result<(), Stopp
         Ok(answer) => sink.document("account.json", &answer).await?,
         Err(refusal) => sink.gap("account.json", refusal.into_problem()).await?,
     }
-    for (file, action, path, identity) in SHARED {
-        let mut request = get(path, "");
-        if *action == "GetApiKeys" {
-            request = request.with("includeValues", "true");
+    for (interface, listed) in SHARED {
+        match in_full(calls, (*interface, listed), "", (sink, listed.part)).await? {
+            Ok(items) => sink.document(listed.part, &items).await?,
+            Err(refusal) => sink.gap(listed.part, refusal.into_problem()).await?,
         }
-        let mut items = match rest_of(calls, action, &request).await {
-            Ok(items) => items,
-            Err(refusal) => {
-                sink.gap(file, refusal.into_problem()).await?;
-                continue;
-            }
-        };
-        for item in &mut items {
-            let beneath: Option<(&str, &str, Request)> = match *action {
-                "GetDomainNames" => {
-                    let request =
-                        get("/domainnames/{Name}/basepathmappings", "").with("Name", text(item, "domainName"));
-                    Some(("basePathMappings", "GetBasePathMappings", request))
-                }
-                "GetUsagePlans" => {
-                    let request = get("/usageplans/{Id}/keys", "").with("Id", text(item, "id"));
-                    Some(("keys", "GetUsagePlanKeys", request))
-                }
-                _ => None,
-            };
-            if let Some((part, action, request)) = beneath {
-                match rest_of(calls, action, &request).await {
-                    Ok(list) => item[part] = Value::Array(list),
-                    Err(refusal) => sink.gap(file, refusal.into_problem()).await?,
-                }
-            }
-        }
-        sink.document(file, &sorted(items, identity)).await?;
     }
     Ok(())
 }

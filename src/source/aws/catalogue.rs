@@ -48,17 +48,21 @@ const CALLS: &[Calls] = &[
         &[
             "ExportApi",
             "GetApi",
+            "GetApiMappings",
             "GetAuthorizers",
             "GetBasePathMappings",
             "GetDeployments",
             "GetDocumentationParts",
+            "GetDocumentationVersions",
             "GetExport",
             "GetGatewayResponses",
+            "GetIntegrationResponses",
             "GetIntegrations",
             "GetModels",
             "GetRequestValidators",
             "GetResources",
             "GetRestApi",
+            "GetRouteResponses",
             "GetRoutes",
             "GetStages",
             "GetUsagePlanKeys",
@@ -159,17 +163,20 @@ const CALLS: &[Calls] = &[
     ),
     (
         "lambda",
-        &["ListFunctions"],
+        &["GetAccountSettings", "ListCodeSigningConfigs", "ListFunctions", "ListLayers"],
         &[
             "GetFunction",
             "GetFunctionCodeSigningConfig",
             "GetFunctionRecursionConfig",
+            "GetLayerVersion",
+            "GetLayerVersionPolicy",
             "GetPolicy",
             "GetRuntimeManagementConfig",
             "ListAliases",
             "ListEventSourceMappings",
             "ListFunctionEventInvokeConfigs",
             "ListFunctionUrlConfigs",
+            "ListLayerVersions",
             "ListProvisionedConcurrencyConfigs",
             "ListVersionsByFunction",
         ],
@@ -177,9 +184,23 @@ const CALLS: &[Calls] = &[
     ),
     (
         "route53",
-        &["ListHealthChecks", "ListHostedZones", "ListReusableDelegationSets"],
-        &["GetDNSSEC", "GetHostedZone", "ListQueryLoggingConfigs", "ListResourceRecordSets", "ListTagsForResource"],
-        &[],
+        &[
+            "ListCidrCollections",
+            "ListHealthChecks",
+            "ListHostedZones",
+            "ListReusableDelegationSets",
+            "ListTrafficPolicies",
+            "ListTrafficPolicyInstances",
+        ],
+        &[
+            "GetDNSSEC",
+            "GetHostedZone",
+            "ListQueryLoggingConfigs",
+            "ListResourceRecordSets",
+            "ListTagsForResource",
+            "ListVPCAssociationAuthorizations",
+        ],
+        &["ListCidrBlocks", "ListTrafficPolicyVersions"],
     ),
     (
         "s3",
@@ -212,6 +233,7 @@ const CALLS: &[Calls] = &[
         &["GetObject", "GetObjectAcl", "GetObjectTagging", "HeadObject", "ListObjectVersions", "ListObjectsV2"],
     ),
     ("sts", &["GetCallerIdentity"], &[], &[]),
+    ("tagging", &["GetResources"], &[], &[]),
 ];
 
 /// The calls of a service.
@@ -222,9 +244,10 @@ pub fn calls_of(service: &str) -> Vec<Call> {
             all.extend(actions.iter().map(|action| Call { action, per }));
         }
     }
-    for list in TABLES.iter().filter(|table| table.name == service).flat_map(|table| table.lists) {
-        all.push(Call { action: list.ask.action, per: Per::Region });
-        all.extend(list.each.iter().map(|ask| Call { action: ask.action, per: Per::Item }));
+    for table in TABLES.iter().filter(|table| table.name == service) {
+        let (of_regions, of_things) = table.actions();
+        all.extend(of_regions.into_iter().map(|action| Call { action, per: Per::Region }));
+        all.extend(of_things.into_iter().map(|action| Call { action, per: Per::Item }));
     }
     all
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::SystemTime;
 
 use aws_credential_types::provider::ProvideCredentials;
-use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
+use aws_sigv4::http_request::{PayloadChecksumKind, SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4;
 use serde_json::{Map, Value};
 
@@ -19,21 +19,25 @@ pub(super) enum Protocol {
     Query(&'static str),
     /// JSON with the action in a header; what stands before it there, and the version of JSON.
     Json(&'static str, &'static str),
-    /// A method and a path; JSON.
+    /// A path; JSON, or XML from S3. Parameters are in the path, in [`HEADERS`] or in the query.
     Rest,
 }
+
+/// Parameters that are headers.
+const HEADERS: &[&str] = &["x-amz-account-id"];
 
 /// A service.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Service {
-    /// What its hosts begin with.
+    /// What its hosts begin with; `{account}` is the account.
     pub(super) host: &'static str,
     /// Its name where requests are signed.
     pub(super) signing: &'static str,
     pub(super) protocol: Protocol,
 }
 
-/// A request: parameters by name; for [`Protocol::Rest`] also its path, in which `{Name}` is a parameter.
+/// A request: parameters by name; for [`Protocol::Rest`] also its path, in which `{Name}` is a parameter. With `POST ` before
+/// it, the other parameters are sent as JSON.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Request {
     pub(super) path: &'static str,
@@ -80,12 +84,16 @@ impl Calls<'_> {
         })?;
         let identity = credentials.into();
         let wrong = |error: &dyn std::fmt::Display| unreachable(format!("cannot be signed: {error}"));
+        let mut settings = SigningSettings::default();
+        if service.signing == "s3" {
+            settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
+        }
         let parameters = v4::SigningParams::builder()
             .identity(&identity)
             .region(self.region)
             .name(service.signing)
             .time(SystemTime::now())
-            .settings(SigningSettings::default())
+            .settings(settings)
             .build()
             .map_err(|error| wrong(&error))?;
         let headers = wire.headers.iter().map(|(name, value)| (*name, value.as_str()));
@@ -111,7 +119,8 @@ impl Calls<'_> {
 
     fn wire(&self, service: &Service, action: &str, request: &Request) -> Wire {
         let suffix = if self.account.partition == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" };
-        let host = format!("https://{}.{}.{suffix}", service.host, self.region);
+        let prefix = service.host.replace("{account}", &self.account.id);
+        let host = format!("https://{prefix}.{}.{suffix}", self.region);
         let base = self.account.endpoint.clone().unwrap_or(host);
         let base = base.trim_end_matches('/');
         match service.protocol {
@@ -130,22 +139,7 @@ impl Calls<'_> {
                 let headers = vec![("content-type", kind), ("x-amz-target", target)];
                 Wire { method: "POST", address: format!("{base}/"), headers, body }
             }
-            Protocol::Rest => {
-                let mut path = request.path.to_owned();
-                let mut query = String::new();
-                for (name, value) in &request.parameters {
-                    let text = plain(value);
-                    let place = format!("{{{name}}}");
-                    if path.contains(&place) {
-                        path = path.replace(&place, &escape(&text));
-                    } else {
-                        let sign = if query.is_empty() { '?' } else { '&' };
-                        let _infallible = write!(query, "{sign}{}={}", escape(name), escape(&text));
-                    }
-                }
-                let headers = vec![("accept", "application/json".to_owned())];
-                Wire { method: "GET", address: format!("{base}{path}{query}"), headers, body: String::new() }
-            }
+            Protocol::Rest => rest(base, request),
         }
     }
 
@@ -167,6 +161,36 @@ impl Calls<'_> {
             member(&["message", "Message", "errorMessage"]).or_else(|| element("Message")).unwrap_or_default();
         self.refusal(action, code, message, Some(raw.status))
     }
+}
+
+/// A request by its path.
+fn rest(base: &str, request: &Request) -> Wire {
+    let posted = request.path.strip_prefix("POST ");
+    let mut path = posted.unwrap_or(request.path).to_owned();
+    let (mut query, mut members) = (String::new(), Map::new());
+    let mut headers = vec![("accept", "application/json".to_owned())];
+    for (name, value) in &request.parameters {
+        let text = plain(value);
+        let place = format!("{{{name}}}");
+        if path.contains(&place) {
+            path = path.replace(&place, &escape(&text));
+        } else if let Some(header) = HEADERS.iter().find(|header| *header == name) {
+            headers.push((header, text));
+        } else if posted.is_some() {
+            members.insert(name.clone(), value.clone());
+        } else {
+            let sign = if query.is_empty() && !path.contains('?') { '?' } else { '&' };
+            let _infallible = write!(query, "{sign}{}={}", escape(name), escape(&text));
+        }
+    }
+    let (method, body) = match posted {
+        Some(_) => ("POST", Value::Object(members).to_string()),
+        None => ("GET", String::new()),
+    };
+    if posted.is_some() {
+        headers.push(("content-type", "application/json".to_owned()));
+    }
+    Wire { method, address: format!("{base}{path}{query}"), headers, body }
 }
 
 /// A parameter of a form: lists as `Name.member.1`, structures as `Name.Member`.

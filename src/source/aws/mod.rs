@@ -14,6 +14,7 @@ use crate::source::aws::iam::Iam;
 use crate::source::aws::lambda::Lambda;
 use crate::source::aws::route53::Route53;
 use crate::source::aws::scoped::Scoped;
+use crate::source::aws::tagged::Tagged;
 use crate::source::aws::tail::Tail;
 use crate::source::aws::tail::services::TABLES;
 use crate::source::estate::Source;
@@ -28,7 +29,7 @@ mod download;
 pub mod dynamodb;
 mod generic;
 mod iam;
-mod lambda;
+pub mod lambda;
 mod listing;
 pub mod names;
 mod pace;
@@ -38,6 +39,7 @@ mod route53;
 pub mod s3;
 mod scoped;
 mod shape;
+mod tagged;
 mod tail;
 mod verified;
 mod wire;
@@ -46,8 +48,10 @@ mod wire;
 pub const SERVICES: &[&str] = &[
     "acm",
     "apigateway",
+    "application-autoscaling",
     "cloudfront",
     "cloudwatch",
+    "cognito-identity",
     "cognito-idp",
     "dynamodb",
     "events",
@@ -56,6 +60,7 @@ pub const SERVICES: &[&str] = &[
     "logs",
     "route53",
     "s3",
+    "s3control",
     "scheduler",
     "secretsmanager",
     "ses",
@@ -63,6 +68,8 @@ pub const SERVICES: &[&str] = &[
     "sqs",
     "ssm",
     "states",
+    "tagging",
+    "wafv2",
 ];
 
 /// The sources of these services of an account.
@@ -74,6 +81,7 @@ pub fn sources(account: &Arc<Connection>, services: &[&str]) -> Vec<Arc<dyn Sour
         Arc::new(Iam::new(Arc::clone(account))),
         Arc::new(Lambda::new(Arc::clone(account))),
         Arc::new(Route53::new(Arc::clone(account))),
+        Arc::new(Tagged::new(Arc::clone(account))),
     ];
     all.extend(s3::sources(account));
     all.extend(TABLES.iter().map(|table| Arc::new(Tail::new(Arc::clone(account), table)) as Arc<dyn Source>));

@@ -9,7 +9,6 @@ use serde_json::Value;
 use crate::source::aws::account::{Account, Connection};
 use crate::source::aws::call::{Calls, Refusal, text};
 use crate::source::aws::lambda;
-use crate::source::aws::tail::Tail;
 use crate::source::aws::tail::services::TABLES;
 use crate::source::environment::{Name, NameSource, Names, Origin};
 use crate::source::estate::Problem;
@@ -43,7 +42,7 @@ impl NameSource for AccountNames {
                 Err(refusal) => all.problems.push(refusal.into_problem()),
             }
             for (service, member, kind) in LISTED {
-                match self.listed(account, region, service).await {
+                match listed(account, region, service).await {
                     Ok(things) => {
                         let origin = format!("{service}:{}:{region}", account.id);
                         let names = things.iter().map(|thing| of_thing(thing, member, kind)).collect();
@@ -57,13 +56,11 @@ impl NameSource for AccountNames {
     }
 }
 
-impl AccountNames {
-    /// What a service lists first.
-    async fn listed(&self, account: &Account, region: &str, service: &str) -> Result<Vec<Value>, Refusal> {
-        let table = TABLES.iter().find(|table| table.name == service).expect("because these are tables");
-        let calls = Calls { account, service: table.name, region };
-        Tail::new(Arc::clone(&self.connection), table).things(&calls, &table.lists[0]).await
-    }
+/// What a service lists first.
+async fn listed(account: &Account, region: &str, service: &str) -> Result<Vec<Value>, Refusal> {
+    let table = TABLES.iter().find(|table| table.name == service).expect("because these are tables");
+    let calls = Calls { account, service: table.name, region };
+    table.listed_first(&calls).await
 }
 
 fn of_thing(thing: &Value, member: &str, kind: &str) -> Name {

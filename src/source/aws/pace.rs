@@ -31,6 +31,12 @@ const CLASSES: &[Class] = &[
     class("apigateway", &["GetResources"], 2.5, 5.0),
     class("apigateway", &[], 10.0, 40.0),
     class("ses", &[], 1.0, 1.0),
+    class("acm", &[], 8.0, 10.0),
+    class("logs", &[], 5.0, 5.0),
+    class("ssm", &[], 3.0, 5.0),
+    class("states", &["ListTagsForResource"], 1.0, 100.0),
+    class("wafv2", &["ListResourcesForWebACL"], 1.0, 1.0),
+    class("wafv2", &[], 5.0, 5.0),
     class(
         "s3",
         &["GetObject", "HeadObject", "ListObjectsV2", "ListObjectVersions", "GetObjectTagging", "GetObjectAcl"],

@@ -20,6 +20,11 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("s3:ListBuckets", "s3:ListAllMyBuckets"),
     ("s3:ListObjectVersions", "s3:ListBucketVersions"),
     ("s3:ListObjectsV2", "s3:ListBucket"),
+    ("s3control:GetAccessPoint", "s3:GetAccessPoint"),
+    ("s3control:GetAccessPointPolicy", "s3:GetAccessPointPolicy"),
+    ("s3control:GetPublicAccessBlock", "s3:GetAccountPublicAccessBlock"),
+    ("s3control:ListAccessPoints", "s3:ListAccessPoints"),
+    ("tagging:GetResources", "tag:GetResources"),
 ];
 
 /// The action of a policy that allows this call (`s3:ListObjectsV2` is `s3:ListBucket`).

@@ -12,7 +12,7 @@ use crate::resource::Resource;
 use crate::source::aws::account::{Account, Connection};
 use crate::source::aws::call::{Calls, Refusal, ask, list, text, token};
 use crate::source::aws::document::Document;
-use crate::source::aws::listing::send_list;
+use crate::source::aws::listing::{in_full, in_order, send_list, sorted};
 use crate::source::estate::{Discovery, EntrySink, Problem, Source, Stopped, resource};
 
 const NAME: &str = "route53";
@@ -55,9 +55,17 @@ async fn capture_zone(account: &Account, id: &str, sink: &EntrySink) -> Result<(
     if !is_private {
         zone.part("DNSSEC", ask!(calls, "GetDNSSEC", client.get_dnssec().hosted_zone_id(id)).await).await?;
     }
-    let logging = client.list_query_logging_configs().hosted_zone_id(id);
-    let logging = ask!(calls, "ListQueryLoggingConfigs", logging).await;
-    zone.part("QueryLoggingConfigs", logging.map(|mut answer| answer["QueryLoggingConfigs"].take())).await?;
+    let logging = list!(&calls, "ListQueryLoggingConfigs", token("/NextToken"), "/QueryLoggingConfigs", |token| {
+        client.list_query_logging_configs().hosted_zone_id(id).set_next_token(token)
+    });
+    zone.part("QueryLoggingConfigs", logging.await.map(|logging| sorted(logging, "/Id"))).await?;
+    if is_private {
+        let next = token("/NextToken");
+        let allowed = list!(&calls, "ListVPCAssociationAuthorizations", next, "/VPCs", |token| {
+            client.list_vpc_association_authorizations().hosted_zone_id(id).set_next_token(token)
+        });
+        zone.part("VPCAssociationAuthorizations", allowed.await.map(|allowed| sorted(allowed, "/VPCId"))).await?;
+    }
     let records = records(account, id).await.map_err(Refusal::into_problem)?;
     sink.document("records.json", &Value::Array(records)).await?;
     zone.send().await
@@ -89,13 +97,97 @@ async fn capture_shared(account: &Account, sink: &EntrySink) -> Result<(), Stopp
     let checks = list!(&calls, "ListHealthChecks", token("/NextMarker"), "/HealthChecks", |marker| {
         client.list_health_checks().set_marker(marker)
     });
+    send_health_checks(&calls, &client, checks.await, sink).await?;
     let sets = list!(&calls, "ListReusableDelegationSets", token("/NextMarker"), "/DelegationSets", |marker| {
         client.list_reusable_delegation_sets().set_marker(marker)
     });
-    for (path, items) in [("health-checks.json", checks.await), ("delegation-sets.json", sets.await)] {
-        send_list(sink, path, items, "/Id").await?;
+    send_list(sink, "delegation-sets.json", sets.await, "/Id").await?;
+    capture_traffic(&calls, &client, sink).await?;
+    let collections = list!(&calls, "ListCidrCollections", token("/NextToken"), "/CidrCollections", |token| {
+        client.list_cidr_collections().set_next_token(token)
+    });
+    let path = "cidr-collections.json";
+    let mut collections = match collections.await {
+        Ok(collections) => in_order(collections, "/Id"),
+        Err(refusal) => return sink.gap(path, refusal.into_problem()).await,
+    };
+    for collection in &mut collections {
+        let blocks = list!(&calls, "ListCidrBlocks", token("/NextToken"), "/CidrBlocks", |token| {
+            client.list_cidr_blocks().collection_id(text(collection, "Id")).set_next_token(token)
+        });
+        match blocks.await {
+            Ok(blocks) => collection["CidrBlocks"] = sorted(blocks, "/CidrBlock"),
+            Err(refusal) => sink.gap(path, refusal.into_problem()).await?,
+        }
     }
-    Ok(())
+    sink.document(path, &Value::Array(collections)).await
+}
+
+/// Health checks with their tags, as the service lists them.
+async fn send_health_checks(
+    calls: &Calls<'_>,
+    client: &Client,
+    checks: Result<Vec<Value>, Refusal>,
+    sink: &EntrySink,
+) -> Result<(), Stopped> {
+    let path = "health-checks.json";
+    let mut checks = match checks {
+        Ok(checks) => in_order(checks, "/Id"),
+        Err(refusal) => return sink.gap(path, refusal.into_problem()).await,
+    };
+    for check in &mut checks {
+        let tags = client.list_tags_for_resource().resource_type(TagResourceType::Healthcheck);
+        let tags = tags.resource_id(text(check, "Id"));
+        match ask!(calls, "ListTagsForResource", tags).await {
+            Ok(mut tags) => check["Tags"] = tags["ResourceTagSet"]["Tags"].take(),
+            Err(refusal) => sink.gap(path, refusal.into_problem()).await?,
+        }
+    }
+    sink.document(path, &Value::Array(checks)).await
+}
+
+/// Traffic policies, every version with its document, and where they are in use.
+async fn capture_traffic(calls: &Calls<'_>, client: &Client, sink: &EntrySink) -> Result<(), Stopped> {
+    let next = truncated("TrafficPolicyIdMarker");
+    let policies = list!(calls, "ListTrafficPolicies", next, "/TrafficPolicySummaries", |marker| {
+        client.list_traffic_policies().set_traffic_policy_id_marker(marker)
+    });
+    let versions = |id: String| async move {
+        let next = truncated("TrafficPolicyVersionMarker");
+        let versions = list!(calls, "ListTrafficPolicyVersions", next, "/TrafficPolicies", |marker| {
+            client.list_traffic_policy_versions().id(&id).set_traffic_policy_version_marker(marker)
+        });
+        versions.await.map(|versions| json!({ "Id": id, "Versions": versions }))
+    };
+    let path = "traffic-policies.json";
+    if let Some(policies) = in_full(sink, path, policies.await, "/Id", versions).await? {
+        sink.document(path, &Value::Array(policies)).await?;
+    }
+    type Place = (String, String, String);
+    let next = |page: &Value| -> Option<Place> {
+        let of = |member: &str| text(page, member).to_owned();
+        let place = || {
+            let (zone, name) = (of("HostedZoneIdMarker"), of("TrafficPolicyInstanceNameMarker"));
+            (zone, name, of("TrafficPolicyInstanceTypeMarker"))
+        };
+        (page["IsTruncated"] == json!(true)).then(place)
+    };
+    let instances = list!(calls, "ListTrafficPolicyInstances", next, "/TrafficPolicyInstances", |place| {
+        let request = client.list_traffic_policy_instances();
+        match place {
+            None => request,
+            Some((zone, name, kind)) => request
+                .hosted_zone_id_marker(zone)
+                .traffic_policy_instance_name_marker(name)
+                .traffic_policy_instance_type_marker(RrType::from(kind.as_str())),
+        }
+    });
+    send_list(sink, "traffic-policy-instances.json", instances.await, "/Id").await
+}
+
+/// The token of the next page of lists that tell one of the last page too.
+fn truncated(member: &'static str) -> impl Fn(&Value) -> Option<String> {
+    move |page| (page["IsTruncated"] == json!(true)).then(|| text(page, member).to_owned())
 }
 
 #[async_trait]
@@ -106,6 +198,10 @@ impl Source for Route53 {
 
     fn folders(&self) -> Vec<String> {
         vec![FOLDER.to_owned()]
+    }
+
+    fn notes(&self) -> Vec<String> {
+        self.connection.notes(NAME)
     }
 
     async fn discover(&self) -> Result<Discovery, Problem> {

@@ -41,6 +41,10 @@ impl Source for Scoped {
         self.source.capture(resource, sink).await
     }
 
+    fn notes(&self) -> Vec<String> {
+        self.source.notes()
+    }
+
     fn is_large(&self, resource: &Resource) -> bool {
         self.source.is_large(resource)
     }

@@ -6,46 +6,10 @@
 import hashlib
 
 from botocore.exceptions import ClientError
+from reading import answer, or_none, parts, put
 
 FOLDER = "cloudfront-distributions"
 SHARED = f"{FOLDER}/@account"
-
-
-def answer(call, **arguments):
-    found = call(**arguments)
-    found.pop("ResponseMetadata", None)
-    return found
-
-
-def refused(error):
-    """Whether an error is an answer of the service."""
-    return isinstance(error, ClientError) or type(error).__name__ == "ResponseParserError"
-
-
-def put(found, path, make):
-    """Takes what `make` finds, unless the service refuses it."""
-    try:
-        found[path] = make()
-    except Exception as error:
-        if not refused(error):
-            raise
-
-
-def parts(**makers):
-    """A document of what of its parts the service tells; none where it tells nothing."""
-    document = {}
-    for name, make in makers.items():
-        put(document, name, make)
-    return document or None
-
-
-def or_none(codes, call, **arguments):
-    try:
-        return answer(call, **arguments)
-    except ClientError as error:
-        if error.response["Error"]["Code"] in codes:
-            return None
-        raise
 
 
 def everything(call, inner, member, **arguments):

@@ -9,33 +9,13 @@ import json
 from decimal import Decimal
 
 from botocore.exceptions import ClientError
+from reading import answer, marked, or_none
 
 REGIONS = ["us-east-1"]
 
 
-def answer(call, **arguments):
-    found = call(**arguments)
-    found.pop("ResponseMetadata", None)
-    return found
-
-
-def pages(call, member, token, start, **arguments):
-    items, more = [], {}
-    while True:
-        page = call(**arguments, **more)
-        items += page.get(member, [])
-        if not page.get(token):
-            return items
-        more = {start: page[token]}
-
-
 def policy(dynamodb, arn):
-    try:
-        return answer(dynamodb.get_resource_policy, ResourceArn=arn)
-    except ClientError as error:
-        if error.response["Error"]["Code"] == "PolicyNotFoundException":
-            return None
-        raise
+    return or_none(["PolicyNotFoundException"], dynamodb.get_resource_policy, ResourceArn=arn)
 
 
 def schema(dynamodb, name):
@@ -47,7 +27,7 @@ def schema(dynamodb, name):
     insights = dynamodb.describe_contributor_insights
 
     def tags():
-        found = pages(dynamodb.list_tags_of_resource, "Tags", "NextToken", "NextToken", ResourceArn=arn)
+        found = marked(dynamodb.list_tags_of_resource, "Tags", "NextToken", "NextToken", ResourceArn=arn)
         return {"Tags": sorted(found, key=lambda tag: tag["Key"])}
 
     def streaming():
@@ -57,7 +37,7 @@ def schema(dynamodb, name):
 
     def backups():
         names = ("BackupSummaries", "LastEvaluatedBackupArn", "ExclusiveStartBackupArn")
-        found = pages(dynamodb.list_backups, *names, TableName=name, BackupType="ALL")
+        found = marked(dynamodb.list_backups, *names, TableName=name, BackupType="ALL")
         return {"Backups": sorted(found, key=lambda backup: backup["BackupArn"])}
 
     def index_insights():
@@ -108,7 +88,7 @@ def lines(dynamodb, table):
     """The items as lines, in the order of their keys."""
     of_kind = {element["KeyType"]: element["AttributeName"] for element in table["KeySchema"]}
     key = [of_kind[kind] for kind in ("HASH", "RANGE") if kind in of_kind]
-    items = pages(
+    items = marked(
         dynamodb.scan, "Items", "LastEvaluatedKey", "ExclusiveStartKey", TableName=table["TableName"], ConsistentRead=True,
     )
     items.sort(key=lambda item: [comparable(item[name]) for name in key])
@@ -121,7 +101,7 @@ def expected(client, account):
     found = {}
     for region in REGIONS:
         dynamodb = client("dynamodb", region)
-        for name in pages(dynamodb.list_tables, "TableNames", "LastEvaluatedTableName", "ExclusiveStartTableName"):
+        for name in marked(dynamodb.list_tables, "TableNames", "LastEvaluatedTableName", "ExclusiveStartTableName"):
             folder = f"dynamodb-tables/{name}" + ("" if region == REGIONS[0] else f"@{region}")
             described = schema(dynamodb, name)
             body = "".join(lines(dynamodb, described["Table"])).encode()

@@ -7,29 +7,10 @@ boto3 gives policy documents as objects, however they came.
 import base64
 
 from botocore.exceptions import ClientError
+from reading import answer, put
 
 FOLDER = "iam-config"
 OWN = ["User", "Role", "Group", "LocalManagedPolicy"]
-
-
-def answer(call, **arguments):
-    found = call(**arguments)
-    found.pop("ResponseMetadata", None)
-    return found
-
-
-def refused(error):
-    """Whether an error is an answer of the service, also one that is no XML."""
-    return isinstance(error, ClientError) or type(error).__name__ == "ResponseParserError"
-
-
-def put(found, name, make):
-    """Takes what `make` finds, unless the service refuses it."""
-    try:
-        found[name] = make()
-    except Exception as error:
-        if not refused(error):
-            raise
 
 
 def pages(call, **arguments):

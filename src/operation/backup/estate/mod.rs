@@ -4,7 +4,7 @@
 //! before, fetch what changed and store it. A resource of a few documents is gathered whole and then stored at once; one that
 //! may be large (a bucket, a table) is stored while it is listed. What cannot be had becomes a gap and stops nothing else.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -146,6 +146,11 @@ pub(super) fn capture_estate(
     let asked = outcome?;
     if context.progress.interrupted() {
         return Err(BackupError::Interrupted);
+    }
+    // Several sources may bear one name, and then say the same.
+    let notes: BTreeSet<String> = sources.iter().flat_map(|source| source.notes()).collect();
+    for message in notes {
+        context.progress.report(Event::Warning { message });
     }
     for agent in agents.keys() {
         context.progress.report(Event::Finished { agent: (*agent).to_owned() });

@@ -100,6 +100,10 @@ impl Source for CloudFront {
         vec![FOLDER.to_owned()]
     }
 
+    fn notes(&self) -> Vec<String> {
+        self.connection.notes(NAME)
+    }
+
     async fn discover(&self) -> Result<Discovery, Problem> {
         let account = self.connection.account().await?;
         let mut found = Discovery::default();

@@ -258,7 +258,8 @@ impl Asked<'_> {
             let problem = Problem {
                 action: "cloudfront-keyvaluestore:ListKeys".to_owned(),
                 code: "Unsupported".to_owned(),
-                reason: "the items of key-value stores are not captured".to_owned(),
+                reason: "their service takes signatures for many regions only, which this version cannot make"
+                    .to_owned(),
                 hint: String::new(),
             };
             self.sink.gap(&format!("key-value-stores/{name}.json"), problem).await?;

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use aws_sdk_iam::Client;
 
 use crate::resource::Resource;
-use crate::source::aws::account::Connection;
+use crate::source::aws::account::{Connection, WITHHELD};
 use crate::source::aws::call::Calls;
 use crate::source::estate::{Discovery, EntrySink, Problem, Source, Stopped, resource};
 
@@ -54,6 +54,10 @@ impl Source for Iam {
         vec![FOLDER.to_owned()]
     }
 
+    fn notes(&self) -> Vec<String> {
+        self.connection.notes(NAME)
+    }
+
     async fn discover(&self) -> Result<Discovery, Problem> {
         let account = self.connection.account().await?;
         let resources = vec![resource(NAME, account.global_name(FOLDER), [("account", account.id.as_str())])];
@@ -64,6 +68,11 @@ impl Source for Iam {
         let account = self.connection.account().await?;
         let calls = Calls { account, service: NAME, region: REGION };
         let asked = Asked { calls, client: Client::new(account.config(REGION)), sink };
+        sink.attribute(
+            WITHHELD,
+            "secret access keys, passwords, seeds of MFA, private keys of certificates".to_owned(),
+        )
+        .await?;
         asked.capture_authorization().await?;
         asked.capture_providers().await?;
         asked.capture_account().await

@@ -212,6 +212,10 @@ impl Source for Settings {
         vec![FOLDER.to_owned()]
     }
 
+    fn notes(&self) -> Vec<String> {
+        self.buckets.connection.notes(NAME)
+    }
+
     async fn discover(&self) -> Result<Discovery, Problem> {
         self.buckets.discover(|bucket| vec![format!("{FOLDER}/{bucket}@settings.json")]).await
     }

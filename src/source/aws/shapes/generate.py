@@ -28,14 +28,18 @@ OPERATIONS = {
         GetInstanceProfile GetSSHPublicKey ListMFADeviceTags""",
     "route53": """ListHostedZones GetHostedZone ListResourceRecordSets ListTagsForResource ListHealthChecks
         ListReusableDelegationSets GetDNSSEC ListQueryLoggingConfigs ListTrafficPolicies ListTrafficPolicyInstances
-        GetTrafficPolicy ListVPCAssociationAuthorizations ListCidrCollections""",
+        GetTrafficPolicy ListTrafficPolicyVersions ListVPCAssociationAuthorizations ListCidrCollections ListCidrBlocks""",
     "s3": """ListBuckets GetBucketLocation GetBucketVersioning GetBucketAcl GetBucketOwnershipControls GetPublicAccessBlock
         GetBucketTagging GetBucketEncryption GetBucketLifecycleConfiguration GetBucketCors GetBucketWebsite
         GetBucketLogging GetBucketNotificationConfiguration GetBucketReplication GetBucketAccelerateConfiguration
         GetBucketRequestPayment GetBucketMetadataConfiguration GetObjectLockConfiguration ListBucketInventoryConfigurations
         ListBucketAnalyticsConfigurations ListBucketMetricsConfigurations ListBucketIntelligentTieringConfigurations
         GetObjectTagging GetObjectAcl""",
-    "sns": "ListTopics GetTopicAttributes ListSubscriptionsByTopic ListTagsForResource",
+    "s3control": "GetPublicAccessBlock ListAccessPoints GetAccessPoint GetAccessPointPolicy",
+    "ses": """ListReceiptRuleSets DescribeReceiptRuleSet DescribeActiveReceiptRuleSet ListReceiptFilters
+        GetIdentityNotificationAttributes""",
+    "sns": """ListTopics GetTopicAttributes ListSubscriptionsByTopic ListTagsForResource GetSubscriptionAttributes
+        ListPlatformApplications""",
     "sts": "GetCallerIdentity",
 }
 

@@ -1,13 +1,35 @@
-//! The services that are tables.
+//! The services that are tables: all of them, and those of certificates, mail and capacity. The others stand in `messages`
+//! and `access`.
 
 use crate::source::aws::generic::{Protocol, Service};
-use crate::source::aws::tail::{List, Table, ask};
+use crate::source::aws::tail::access::{
+    ACCESS_POINTS, COGNITO, IDENTITY_POOLS, PARAMETERS, SECRETS, WAF, WAF_OF_CLOUDFRONT,
+};
+use crate::source::aws::tail::messages::{ALARMS, EVENTS, LOGS, QUEUES, SCHEDULER, STEPS, TOPICS};
+use crate::source::aws::tail::{Table, ask};
 
 /// All of them.
-pub(in crate::source::aws) const TABLES: &[Table] =
-    &[ACM, SES, EVENTS, SCHEDULER, SNS, SQS, ALARMS, LOGS, STEPS, SECRETS, SSM, COGNITO];
+pub(in crate::source::aws) const TABLES: &[Table] = &[
+    ACCESS_POINTS,
+    ACM,
+    ALARMS,
+    CAPACITY,
+    COGNITO,
+    EVENTS,
+    IDENTITY_POOLS,
+    LOGS,
+    PARAMETERS,
+    QUEUES,
+    SCHEDULER,
+    SECRETS,
+    SES,
+    STEPS,
+    TOPICS,
+    WAF,
+    WAF_OF_CLOUDFRONT,
+];
 
-const NEXT: (&str, &str) = ("NextToken", "/NextToken");
+pub(super) const NEXT: (&str, &str) = ("NextToken", "/NextToken");
 const ALL_KEY_TYPES: &str =
     r#"{"keyTypes":["RSA_1024","RSA_2048","RSA_3072","RSA_4096","EC_prime256v1","EC_secp384r1","EC_secp521r1"]}"#;
 
@@ -16,289 +38,188 @@ const ACM: Table = Table {
     folder: "acm",
     region: None,
     service: Service { host: "acm", signing: "acm", protocol: Protocol::Json("CertificateManager", "1.1") },
-    lists: &[List {
-        file: "certificates.json",
-        ask: ask("Summary", "ListCertificates", &[("Includes", ALL_KEY_TYPES)], ""),
-        next: NEXT,
-        items: "/CertificateSummaryList",
-        identity: "CertificateArn",
-        each: &[
-            ask("Certificate", "DescribeCertificate", &[("CertificateArn", "=CertificateArn")], "/Certificate"),
-            ask("Chain", "GetCertificate", &[("CertificateArn", "=CertificateArn")], "")
-                .absent(&["RequestInProgressException", "ResourceNotFoundException"]),
-            ask("Tags", "ListTagsForCertificate", &[("CertificateArn", "=CertificateArn")], "/Tags"),
-        ],
-    }],
+    withheld: "private keys of certificates",
+    files: &[
+        ("account.json", ask("", "GetAccountConfiguration", &[], "")),
+        (
+            "certificates.json",
+            ask("", "ListCertificates", &[("Includes", ALL_KEY_TYPES)], "/CertificateSummaryList")
+                .list(NEXT, "CertificateArn")
+                .each(
+                    "Summary",
+                    &[
+                        ask(
+                            "Certificate",
+                            "DescribeCertificate",
+                            &[("CertificateArn", "=CertificateArn")],
+                            "/Certificate",
+                        ),
+                        ask("Chain", "GetCertificate", &[("CertificateArn", "=CertificateArn")], "")
+                            .absent(&["RequestInProgressException", "ResourceNotFoundException"]),
+                        ask("Tags", "ListTagsForCertificate", &[("CertificateArn", "=CertificateArn")], "/Tags"),
+                    ],
+                ),
+        ),
+    ],
 };
 
+/// What only the older interface of SES tells.
+const SES_OLDER: Service = Service { host: "email", signing: "ses", protocol: Protocol::Query("2010-12-01") };
+
+/// Identities come with their DKIM, policies and tags.
 const SES: Table = Table {
     name: "ses",
     folder: "ses",
     region: None,
     service: Service { host: "email", signing: "ses", protocol: Protocol::Rest },
-    lists: &[
-        List {
-            file: "identities.json",
-            ask: ask("Summary", "ListEmailIdentities", &[], "").at("/v2/email/identities"),
-            next: NEXT,
-            items: "/EmailIdentities",
-            identity: "IdentityName",
-            each: &[
-                ask("Identity", "GetEmailIdentity", &[("Name", "=IdentityName")], "").at("/v2/email/identities/{Name}"),
-                ask("Policies", "GetEmailIdentityPolicies", &[("Name", "=IdentityName")], "/Policies")
-                    .at("/v2/email/identities/{Name}/policies"),
-            ],
-        },
-        List {
-            file: "configuration-sets.json",
-            ask: ask("Name", "ListConfigurationSets", &[], "").at("/v2/email/configuration-sets"),
-            next: NEXT,
-            items: "/ConfigurationSets",
-            identity: "ConfigurationSetName",
-            each: &[
-                ask("ConfigurationSet", "GetConfigurationSet", &[("Name", "=ConfigurationSetName")], "")
-                    .at("/v2/email/configuration-sets/{Name}"),
-                ask(
-                    "EventDestinations",
-                    "GetConfigurationSetEventDestinations",
-                    &[("Name", "=ConfigurationSetName")],
-                    "/EventDestinations",
-                )
-                .at("/v2/email/configuration-sets/{Name}/event-destinations"),
-            ],
-        },
-        List {
-            file: "templates.json",
-            ask: ask("Summary", "ListEmailTemplates", &[], "").at("/v2/email/templates"),
-            next: NEXT,
-            items: "/TemplatesMetadata",
-            identity: "TemplateName",
-            each: &[
-                ask("Template", "GetEmailTemplate", &[("Name", "=TemplateName")], "").at("/v2/email/templates/{Name}")
-            ],
-        },
-        List {
-            file: "suppressed-destinations.json",
-            ask: ask("", "ListSuppressedDestinations", &[], "").at("/v2/email/suppression/addresses"),
-            next: NEXT,
-            items: "/SuppressedDestinationSummaries",
-            identity: "EmailAddress",
-            each: &[],
-        },
-    ],
-};
-
-const EVENTS: Table = Table {
-    name: "events",
-    folder: "eventbridge",
-    region: None,
-    service: Service { host: "events", signing: "events", protocol: Protocol::Json("AWSEvents", "1.1") },
-    lists: &[
-        List {
-            file: "buses.json",
-            ask: ask("", "ListEventBuses", &[], ""),
-            next: NEXT,
-            items: "/EventBuses",
-            identity: "Name",
-            each: &[],
-        },
-        List {
-            file: "rules.json",
-            ask: ask("Rule", "ListRules", &[], ""),
-            next: NEXT,
-            items: "/Rules",
-            identity: "Name",
-            each: &[
-                ask("Targets", "ListTargetsByRule", &[("Rule", "=Name")], "/Targets"),
-                ask("Tags", "ListTagsForResource", &[("ResourceARN", "=Arn")], "/Tags"),
-            ],
-        },
-    ],
-};
-
-const SCHEDULER: Table = Table {
-    name: "scheduler",
-    folder: "schedules",
-    region: None,
-    service: Service { host: "scheduler", signing: "scheduler", protocol: Protocol::Rest },
-    lists: &[List {
-        file: "schedules.json",
-        ask: ask("Summary", "ListSchedules", &[], "").at("/schedules"),
-        next: NEXT,
-        items: "/Schedules",
-        identity: "Arn",
-        each: &[ask("Schedule", "GetSchedule", &[("Name", "=Name"), ("groupName", "=GroupName")], "")
-            .at("/schedules/{Name}")],
-    }],
-};
-
-const SNS: Table = Table {
-    name: "sns",
-    folder: "sns",
-    region: None,
-    service: Service { host: "sns", signing: "sns", protocol: Protocol::Query("2010-03-31") },
-    lists: &[List {
-        file: "topics.json",
-        ask: ask("Topic", "ListTopics", &[], ""),
-        next: NEXT,
-        items: "/Topics",
-        identity: "TopicArn",
-        each: &[
-            ask("Attributes", "GetTopicAttributes", &[("TopicArn", "=TopicArn")], "/Attributes"),
-            ask("Subscriptions", "ListSubscriptionsByTopic", &[("TopicArn", "=TopicArn")], "/Subscriptions"),
-            ask("Tags", "ListTagsForResource", &[("ResourceArn", "=TopicArn")], "/Tags"),
-        ],
-    }],
-};
-
-const SQS: Table = Table {
-    name: "sqs",
-    folder: "sqs",
-    region: None,
-    service: Service { host: "sqs", signing: "sqs", protocol: Protocol::Json("AmazonSQS", "1.0") },
-    lists: &[List {
-        file: "queues.json",
-        ask: ask("Queue", "ListQueues", &[("MaxResults", "1000")], ""),
-        next: NEXT,
-        items: "/QueueUrls",
-        identity: "QueueUrl",
-        each: &[
-            ask(
-                "Attributes",
-                "GetQueueAttributes",
-                &[("QueueUrl", "=QueueUrl"), ("AttributeNames", r#"["All"]"#)],
-                "/Attributes",
+    withheld: "passwords of SMTP, private keys of DKIM",
+    files: &[
+        ("account.json", ask("", "GetAccount", &[], "").at("/v2/email/account")),
+        ("active-receipt-rule-set.json", ask("", "DescribeActiveReceiptRuleSet", &[], "/Metadata").of(SES_OLDER)),
+        (
+            "configuration-sets.json",
+            ask("", "ListConfigurationSets", &[], "/ConfigurationSets")
+                .at("POST /v2/email/list-configuration-sets")
+                .list(NEXT, "ConfigurationSetName")
+                .each(
+                    "Name",
+                    &[
+                        ask("ConfigurationSet", "GetConfigurationSet", &[("Name", "=ConfigurationSetName")], "")
+                            .at("/v2/email/configuration-sets/{Name}"),
+                        ask(
+                            "EventDestinations",
+                            "GetConfigurationSetEventDestinations",
+                            &[("Name", "=ConfigurationSetName")],
+                            "/EventDestinations",
+                        )
+                        .at("/v2/email/configuration-sets/{Name}/event-destinations"),
+                    ],
+                ),
+        ),
+        (
+            "contact-lists.json",
+            ask("", "ListContactLists", &[], "/ContactLists")
+                .at("/v2/email/contact-lists")
+                .list(NEXT, "ContactListName")
+                .each(
+                    "Summary",
+                    &[
+                        ask("ContactList", "GetContactList", &[("Name", "=ContactListName")], "")
+                            .at("/v2/email/contact-lists/{Name}"),
+                        ask("Contacts", "ListContacts", &[("Name", "=ContactListName")], "/Contacts")
+                            .at("POST /v2/email/contact-lists/{Name}/contacts/list")
+                            .list(NEXT, "EmailAddress"),
+                    ],
+                ),
+        ),
+        (
+            "custom-verification-templates.json",
+            ask("", "ListCustomVerificationEmailTemplates", &[], "/CustomVerificationEmailTemplates")
+                .at("/v2/email/custom-verification-email-templates")
+                .list(NEXT, "TemplateName")
+                .each(
+                    "Summary",
+                    &[ask("Template", "GetCustomVerificationEmailTemplate", &[("Name", "=TemplateName")], "")
+                        .at("/v2/email/custom-verification-email-templates/{Name}")],
+                ),
+        ),
+        (
+            "dedicated-ip-pools.json",
+            ask("", "ListDedicatedIpPools", &[], "/DedicatedIpPools")
+                .at("/v2/email/dedicated-ip-pools")
+                .list(NEXT, "PoolName")
+                .each(
+                    "Name",
+                    &[ask("Pool", "GetDedicatedIpPool", &[("Name", "=PoolName")], "/DedicatedIpPool")
+                        .at("/v2/email/dedicated-ip-pools/{Name}")],
+                ),
+        ),
+        (
+            "identities.json",
+            ask("", "ListEmailIdentities", &[], "/EmailIdentities")
+                .at("POST /v2/email/list-identities")
+                .list(NEXT, "IdentityName")
+                .each(
+                    "Summary",
+                    &[
+                        ask("Identity", "GetEmailIdentity", &[("Name", "=IdentityName")], "")
+                            .at("/v2/email/identities/{Name}"),
+                        ask(
+                            "Notifications",
+                            "GetIdentityNotificationAttributes",
+                            &[("Identities", r#"["=IdentityName"]"#)],
+                            "/NotificationAttributes",
+                        )
+                        .of(SES_OLDER),
+                    ],
+                ),
+        ),
+        ("receipt-filters.json", ask("", "ListReceiptFilters", &[], "/Filters").of(SES_OLDER).list(("", ""), "Name")),
+        (
+            "receipt-rule-sets.json",
+            ask("", "ListReceiptRuleSets", &[], "/RuleSets").of(SES_OLDER).list(NEXT, "Name").each(
+                "Summary",
+                &[ask("RuleSet", "DescribeReceiptRuleSet", &[("RuleSetName", "=Name")], "").of(SES_OLDER)],
             ),
-            ask("Tags", "ListQueueTags", &[("QueueUrl", "=QueueUrl")], "/Tags"),
-        ],
-    }],
-};
-
-const ALARMS: Table = Table {
-    name: "cloudwatch",
-    folder: "cloudwatch",
-    region: None,
-    service: Service {
-        host: "monitoring",
-        signing: "monitoring",
-        protocol: Protocol::Json("GraniteServiceVersion20100801", "1.0"),
-    },
-    lists: &[
-        List {
-            file: "metric-alarms.json",
-            ask: ask("", "DescribeAlarms", &[("AlarmTypes", r#"["MetricAlarm"]"#)], ""),
-            next: NEXT,
-            items: "/MetricAlarms",
-            identity: "AlarmName",
-            each: &[],
-        },
-        List {
-            file: "composite-alarms.json",
-            ask: ask("", "DescribeAlarms", &[("AlarmTypes", r#"["CompositeAlarm"]"#)], ""),
-            next: NEXT,
-            items: "/CompositeAlarms",
-            identity: "AlarmName",
-            each: &[],
-        },
+        ),
+        (
+            "suppressed-destinations.json",
+            ask("", "ListSuppressedDestinations", &[], "/SuppressedDestinationSummaries")
+                .at("/v2/email/suppression/addresses")
+                .list(NEXT, "EmailAddress"),
+        ),
+        (
+            "templates.json",
+            ask("", "ListEmailTemplates", &[], "/TemplatesMetadata")
+                .at("/v2/email/templates")
+                .list(NEXT, "TemplateName")
+                .each(
+                    "Summary",
+                    &[ask("Template", "GetEmailTemplate", &[("Name", "=TemplateName")], "")
+                        .at("/v2/email/templates/{Name}")],
+                ),
+        ),
     ],
 };
 
-const LOGS: Table = Table {
-    name: "logs",
-    folder: "log-groups",
-    region: None,
-    service: Service { host: "logs", signing: "logs", protocol: Protocol::Json("Logs_20140328", "1.1") },
-    lists: &[List {
-        file: "groups.json",
-        ask: ask("Group", "DescribeLogGroups", &[], ""),
-        next: ("nextToken", "/nextToken"),
-        items: "/logGroups",
-        identity: "logGroupName",
-        each: &[
-            ask("MetricFilters", "DescribeMetricFilters", &[("logGroupName", "=logGroupName")], "/metricFilters"),
-            ask(
-                "SubscriptionFilters",
-                "DescribeSubscriptionFilters",
-                &[("logGroupName", "=logGroupName")],
-                "/subscriptionFilters",
-            ),
-        ],
-    }],
-};
-
-const STEPS: Table = Table {
-    name: "states",
-    folder: "step-functions",
-    region: None,
-    service: Service { host: "states", signing: "states", protocol: Protocol::Json("AWSStepFunctions", "1.0") },
-    lists: &[List {
-        file: "state-machines.json",
-        ask: ask("Summary", "ListStateMachines", &[], ""),
-        next: ("nextToken", "/nextToken"),
-        items: "/stateMachines",
-        identity: "stateMachineArn",
-        each: &[
-            ask("StateMachine", "DescribeStateMachine", &[("stateMachineArn", "=stateMachineArn")], ""),
-            ask("Tags", "ListTagsForResource", &[("resourceArn", "=stateMachineArn")], "/tags"),
-        ],
-    }],
-};
-
-/// Names and versions only: values are never asked for.
-const SECRETS: Table = Table {
-    name: "secretsmanager",
-    folder: "secrets",
+/// What scales the capacity of tables and functions.
+const CAPACITY: Table = Table {
+    name: "application-autoscaling",
+    folder: "autoscaling",
     region: None,
     service: Service {
-        host: "secretsmanager",
-        signing: "secretsmanager",
-        protocol: Protocol::Json("secretsmanager", "1.1"),
+        host: "application-autoscaling",
+        signing: "application-autoscaling",
+        protocol: Protocol::Json("AnyScaleFrontendService", "1.1"),
     },
-    lists: &[List {
-        file: "secrets.json",
-        ask: ask("", "ListSecrets", &[], ""),
-        next: NEXT,
-        items: "/SecretList",
-        identity: "Name",
-        each: &[],
-    }],
+    withheld: "",
+    files: &[
+        (
+            "dynamodb-policies.json",
+            ask("", "DescribeScalingPolicies", TABLES_SCALED, "/ScalingPolicies").list(NEXT, "PolicyARN"),
+        ),
+        (
+            "dynamodb-scheduled-actions.json",
+            ask("", "DescribeScheduledActions", TABLES_SCALED, "/ScheduledActions").list(NEXT, "ScheduledActionARN"),
+        ),
+        (
+            "dynamodb-targets.json",
+            ask("", "DescribeScalableTargets", TABLES_SCALED, "/ScalableTargets").list(NEXT, "ResourceId"),
+        ),
+        (
+            "lambda-policies.json",
+            ask("", "DescribeScalingPolicies", FUNCTIONS_SCALED, "/ScalingPolicies").list(NEXT, "PolicyARN"),
+        ),
+        (
+            "lambda-scheduled-actions.json",
+            ask("", "DescribeScheduledActions", FUNCTIONS_SCALED, "/ScheduledActions").list(NEXT, "ScheduledActionARN"),
+        ),
+        (
+            "lambda-targets.json",
+            ask("", "DescribeScalableTargets", FUNCTIONS_SCALED, "/ScalableTargets").list(NEXT, "ResourceId"),
+        ),
+    ],
 };
 
-/// Names and versions only: values are never asked for.
-const SSM: Table = Table {
-    name: "ssm",
-    folder: "parameters",
-    region: None,
-    service: Service { host: "ssm", signing: "ssm", protocol: Protocol::Json("AmazonSSM", "1.1") },
-    lists: &[List {
-        file: "parameters.json",
-        ask: ask("", "DescribeParameters", &[], ""),
-        next: NEXT,
-        items: "/Parameters",
-        identity: "Name",
-        each: &[],
-    }],
-};
-
-const COGNITO: Table = Table {
-    name: "cognito-idp",
-    folder: "cognito",
-    region: None,
-    service: Service {
-        host: "cognito-idp",
-        signing: "cognito-idp",
-        protocol: Protocol::Json("AWSCognitoIdentityProviderService", "1.1"),
-    },
-    lists: &[List {
-        file: "user-pools.json",
-        ask: ask("Summary", "ListUserPools", &[("MaxResults", "60")], ""),
-        next: NEXT,
-        items: "/UserPools",
-        identity: "Id",
-        each: &[
-            ask("UserPool", "DescribeUserPool", &[("UserPoolId", "=Id")], "/UserPool"),
-            ask("Clients", "ListUserPoolClients", &[("UserPoolId", "=Id"), ("MaxResults", "60")], "/UserPoolClients"),
-            ask("Groups", "ListGroups", &[("UserPoolId", "=Id")], "/Groups"),
-        ],
-    }],
-};
+const TABLES_SCALED: &[(&str, &str)] = &[("ServiceNamespace", "dynamodb")];
+const FUNCTIONS_SCALED: &[(&str, &str)] = &[("ServiceNamespace", "lambda")];

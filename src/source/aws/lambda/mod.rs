@@ -1,6 +1,7 @@
-//! Lambda: `lambda-functions/<name>/function.zip` byte for byte, `config.json` with all that belongs to the function, and
-//! `lambda-layers/<name>/<version>.zip`.
+//! Lambda: `lambda-functions/<name>/function.zip` byte for byte, `config.json` with all that belongs to the function, by choice
+//! `versions/<version>.zip`; what belongs to no function in `lambda-functions/@account`; and layers (`layers`).
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -17,10 +18,29 @@ use crate::source::aws::listing::sorted;
 use crate::source::aws::verified::Verified;
 use crate::source::estate::{Body, Discovery, EntrySink, Problem, Source, Stopped, resource};
 
+mod layers;
+
 const NAME: &str = "lambda";
 const FOLDER: &str = "lambda-functions";
 /// The word for "there is none of this".
 const ABSENT: &[&str] = &["ResourceNotFoundException"];
+
+/// What of functions is wanted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FunctionScope {
+    /// Which versions of their code.
+    pub versions: FunctionVersions,
+}
+
+/// Which versions of a function's code are captured; what is known of each stands in its configuration anyway.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FunctionVersions {
+    /// What runs where nobody names a version.
+    #[default]
+    Latest,
+    /// Those that were published too, each code once, and their resource policies.
+    All,
+}
 
 /// The functions of an account.
 pub(super) struct Lambda {
@@ -50,24 +70,25 @@ impl Source for Lambda {
     }
 
     fn folders(&self) -> Vec<String> {
-        vec![FOLDER.to_owned()]
+        vec![FOLDER.to_owned(), layers::FOLDER.to_owned()]
     }
 
     async fn discover(&self) -> Result<Discovery, Problem> {
         let mut found = Discovery::default();
         let account = self.connection.account().await?;
         for region in &account.regions {
+            let id = account.id.as_str();
+            let path = format!("{FOLDER}/{}", account.name("@account", region));
+            found.resources.push(resource(NAME, path, [("account", id), ("region", region)]));
             match functions(account, region).await {
                 Ok(functions) => found.resources.extend(functions.iter().map(|function| {
                     let (name, arn) = (text(function, "FunctionName"), text(function, "FunctionArn"));
                     let path = format!("{FOLDER}/{}", account.name(name, region));
-                    let id = account.id.as_str();
                     resource(NAME, path, [("account", id), ("arn", arn), ("name", name), ("region", region)])
                 })),
-                Err(refusal) => {
-                    found.unknown.push((account.name(FOLDER, region), refusal.into_problem()));
-                }
+                Err(refusal) => found.unknown.push((account.name(FOLDER, region), refusal.into_problem())),
             }
+            layers::discover(account, region, &mut found).await;
         }
         Ok(found)
     }
@@ -76,34 +97,11 @@ impl Source for Lambda {
         let of = |name: &str| resource.attributes.get(name).map(String::as_str).unwrap_or_default();
         let account = self.connection.account().await?;
         let (calls, client) = calls(account, of("region"));
-        let name = of("name");
-        let mut function = ask!(calls, "GetFunction", client.get_function().function_name(name))
-            .await
-            .map_err(Refusal::into_problem)?;
-        // An address that holds for minutes is no part of the function.
-        let location = function.pointer_mut("/Code/Location").map(Value::take);
-        if let Some(code) = function.get_mut("Code").and_then(Value::as_object_mut) {
-            code.remove("Location");
+        match (of("name"), of("layer")) {
+            ("", "") => capture_account(&calls, &client, sink).await,
+            ("", layer) => layers::capture(layer, &calls, &client, sink).await,
+            (name, _) => self.capture_function(name, &calls, &client, sink).await,
         }
-        let mut document = Document::new(sink, "config.json");
-        self.describe(name, &calls, &client, &mut document).await?;
-        document.part("Function", Ok(function.clone())).await?;
-        document.send().await?;
-        let configuration = &function["Configuration"];
-        if let Some(location) = location.as_ref().and_then(Value::as_str) {
-            let sha = text(configuration, "CodeSha256");
-            let size = configuration["CodeSize"].as_u64();
-            let download = Download::new(location, size, "lambda:GetFunction", account.endpoint.as_deref());
-            let entry = Entry {
-                path: EntryPath::from("function.zip"),
-                kind: EntryKind::Object,
-                metadata: Metadata::None,
-                token: (!sha.is_empty()).then(|| ChangeToken::Opaque(sha.as_bytes().to_vec())),
-                content: Content::Empty,
-            };
-            sink.found(entry, Body::Remote(Box::new(Verified::new(download, sha)))).await?;
-        }
-        Ok(())
     }
 
     fn at_once(&self) -> usize {
@@ -111,25 +109,121 @@ impl Source for Lambda {
     }
 }
 
+/// The account's limits and by whose signatures code is trusted.
+async fn capture_account(calls: &Calls<'_>, client: &Client, sink: &EntrySink) -> Result<(), Stopped> {
+    let mut document = Document::new(sink, "settings.json");
+    let settings = ask!(calls, "GetAccountSettings", client.get_account_settings()).await;
+    document.part("AccountSettings", settings).await?;
+    let signing = list!(calls, "ListCodeSigningConfigs", token("/NextMarker"), "/CodeSigningConfigs", |marker| {
+        client.list_code_signing_configs().set_marker(marker)
+    });
+    document.part("CodeSigningConfigs", signing.await.map(|of| sorted(of, "/CodeSigningConfigArn"))).await?;
+    document.send().await
+}
+
+/// Takes the address of a download out of an answer: it holds for minutes, and is no part of what was asked for.
+fn take_location(answer: &mut Value, place: &str) -> Option<String> {
+    let location = answer.get_mut(place)?.as_object_mut()?.remove("Location")?;
+    location.as_str().map(str::to_owned)
+}
+
+/// Sends code under a path; it is fetched unless the snapshot before has code of this hash there.
+async fn send_code(
+    path: &str,
+    location: &str,
+    (sha, size): (&str, Option<u64>),
+    (calls, action): (&Calls<'_>, &str),
+    sink: &EntrySink,
+) -> Result<(), Stopped> {
+    let download = Download::new(location, size, action, calls.account.endpoint.as_deref());
+    let entry = Entry {
+        path: EntryPath::from(path),
+        kind: EntryKind::Object,
+        metadata: Metadata::None,
+        token: (!sha.is_empty()).then(|| ChangeToken::Opaque(sha.as_bytes().to_vec())),
+        content: Content::Empty,
+    };
+    sink.found(entry, Body::Remote(Box::new(Verified::new(download, sha)))).await
+}
+
 impl Lambda {
-    /// All that belongs to a function beside its configuration.
-    async fn describe(
+    async fn capture_function(
         &self,
         name: &str,
         calls: &Calls<'_>,
         client: &Client,
-        document: &mut Document<'_>,
+        sink: &EntrySink,
     ) -> Result<(), Stopped> {
+        let function = ask!(calls, "GetFunction", client.get_function().function_name(name)).await;
+        let mut function = function.map_err(Refusal::into_problem)?;
+        let location = take_location(&mut function, "Code");
+        let mut document = Document::new(sink, "config.json");
         let versions = list!(calls, "ListVersionsByFunction", token("/NextMarker"), "/Versions", |marker| {
             client.list_versions_by_function().function_name(name).set_marker(marker)
         });
-        document.part("Versions", versions.await.map(|versions| sorted(versions, "/Version"))).await?;
+        let versions = versions.await;
+        let mut published: Vec<Value> = match self.connection.settings().lambda.versions {
+            FunctionVersions::Latest => Vec::new(),
+            FunctionVersions::All => versions.iter().flatten().cloned().collect(),
+        };
+        published.retain(|version| text(version, "Version") != "$LATEST");
+        document.part("Versions", versions.map(|versions| sorted(versions, "/Version"))).await?;
+        self.describe(name, &published, calls, client, &mut document).await?;
+        document.part("Function", Ok(function.clone())).await?;
+        document.send().await?;
+        let configuration = &function["Configuration"];
+        let sha = text(configuration, "CodeSha256");
+        if let Some(location) = location {
+            let code = (sha, configuration["CodeSize"].as_u64());
+            send_code("function.zip", &location, code, (calls, "lambda:GetFunction"), sink).await?;
+        }
+        let mut known = BTreeSet::from([sha.to_owned()]);
+        published.sort_by_key(|version| text(version, "Version").parse::<u64>().ok());
+        for version in published {
+            if known.insert(text(&version, "CodeSha256").to_owned()) {
+                self.capture_version(name, &version, calls, client, sink).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The code of a version, where no other that was captured has the same.
+    async fn capture_version(
+        &self,
+        name: &str,
+        version: &Value,
+        calls: &Calls<'_>,
+        client: &Client,
+        sink: &EntrySink,
+    ) -> Result<(), Stopped> {
+        let number = text(version, "Version");
+        let path = format!("versions/{number}.zip");
+        let request = client.get_function().function_name(name).qualifier(number);
+        let mut function = match ask!(calls, "GetFunction", request).await {
+            Ok(function) => function,
+            Err(refusal) => return sink.gap(&path, refusal.into_problem()).await,
+        };
+        let Some(location) = take_location(&mut function, "Code") else { return Ok(()) };
+        let code = (text(version, "CodeSha256"), version["CodeSize"].as_u64());
+        send_code(&path, &location, code, (calls, "lambda:GetFunction"), sink).await
+    }
+
+    /// All that belongs to a function beside its configuration.
+    async fn describe(
+        &self,
+        name: &str,
+        published: &[Value],
+        calls: &Calls<'_>,
+        client: &Client,
+        document: &mut Document<'_>,
+    ) -> Result<(), Stopped> {
         let aliases = list!(calls, "ListAliases", token("/NextMarker"), "/Aliases", |marker| {
             client.list_aliases().function_name(name).set_marker(marker)
         });
         let aliases = aliases.await;
         let mut qualifiers: Vec<Option<String>> = vec![None];
         qualifiers.extend(aliases.iter().flatten().map(|alias| Some(text(alias, "Name").to_owned())));
+        qualifiers.extend(published.iter().map(|version| Some(text(version, "Version").to_owned())));
         document.part("Aliases", aliases.map(|aliases| sorted(aliases, "/Name"))).await?;
         document.part("Policies", policies(name, &qualifiers, calls, client).await).await?;
         let mappings =
@@ -164,7 +258,7 @@ impl Lambda {
     }
 }
 
-/// The resource policies of the function and of its aliases, by qualifier; what has none is not listed.
+/// The resource policies of the function and of what else is named, by qualifier; what has none is not listed.
 async fn policies(
     name: &str,
     qualifiers: &[Option<String>],
