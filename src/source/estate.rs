@@ -103,6 +103,8 @@ impl Problem {
 pub enum Stopped {
     /// The rest of the resource cannot be had.
     Problem(Problem),
+    /// It was deleted since it was listed, as the service says with this. Where nothing of it came, there is nothing of it.
+    Gone(Problem),
     /// Nobody takes entries any more: the backup was interrupted or failed.
     Unwanted,
 }
@@ -144,6 +146,10 @@ pub trait Remote: Send {
     }
     /// The next bytes; `None` at the end, which is only said where all of them came.
     async fn next(&mut self) -> Result<Option<Bytes>, Problem>;
+    /// After a problem: whether it may be opened once more, since it became another while its bytes came.
+    fn begin_anew(&mut self) -> bool {
+        false
+    }
 }
 
 /// What goes through a sink.
@@ -156,6 +162,8 @@ pub enum Sent {
     Attribute(&'static str, String),
     /// That was all, or all that can be had.
     End(Option<Problem>),
+    /// It was deleted meanwhile.
+    Gone(Problem),
 }
 
 /// Where the entries of one resource go.

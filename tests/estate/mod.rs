@@ -2,26 +2,35 @@
 
 #[cfg(feature = "google")]
 mod apps_script;
+mod canaries;
 mod configured;
 mod engine;
 mod environment;
+mod faults;
+#[expect(dead_code, reason = "the benches want more of it")]
+pub(crate) mod front;
 #[cfg(feature = "google")]
 mod google;
 mod keys;
 mod launch_agents;
+mod lister;
+mod many;
 mod shelf;
+mod stage;
+mod trouble;
 mod views;
 mod zips;
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::{Command, Output};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use serde_json::Value;
 use snap::source::aws::SERVICES;
 
 use crate::servers::{Server, installed};
-
-const REGION: &str = "us-east-1";
+use stage::{REGION, Stage};
 
 /// An emulator with a small estate in it.
 struct Estate {
@@ -70,8 +79,13 @@ impl Estate {
 
     /// Runs the program with the credentials that emulators take.
     fn snap(&self, arguments: &[&str]) -> Output {
+        self.snap_at(&self.endpoint(), arguments)
+    }
+
+    /// The same, with the emulator behind something.
+    fn snap_at(&self, endpoint: &str, arguments: &[&str]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_snap"));
-        command.args(arguments).env_clear().env("HOME", self.home.path()).env("AWS_ENDPOINT_URL", self.endpoint());
+        command.args(arguments).env_clear().env("HOME", self.home.path()).env("AWS_ENDPOINT_URL", endpoint);
         command.env("AWS_ACCESS_KEY_ID", "testing").env("AWS_SECRET_ACCESS_KEY", "testing").env("AWS_REGION", REGION);
         command.output().expect("it starts")
     }
@@ -100,6 +114,15 @@ impl Estate {
         std::fs::remove_dir_all(&target).expect("the copy goes");
         found
     }
+}
+
+/// A stage before an emulator that nobody changes, shared by whoever has one at the same time.
+fn untouched() -> Stage {
+    static SHARED: Mutex<Weak<Estate>> = Mutex::new(Weak::new());
+    let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+    let estate = shared.upgrade().unwrap_or_else(|| Arc::new(Estate::of_ministack()));
+    *shared = Arc::downgrade(&estate);
+    Stage::before(SocketAddr::from((Ipv4Addr::LOCALHOST, estate.server.port)), Some(estate))
 }
 
 /// What each emulator does not say as AWS does is not compared, and what it says anew each time may change.

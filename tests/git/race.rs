@@ -99,7 +99,7 @@ fn capture_and(bench: &Bench, name: &str, turn: usize, deed: &dyn Fn()) -> (Path
                 }
                 Sent::Gap(gap) => problems.push(format!("{} {}", gap.path, gap.code)),
                 Sent::Attribute(..) => {}
-                Sent::End(_) => break,
+                Sent::End(_) | Sent::Gone(_) => break,
             }
         }
         capturing.await.expect("it ends").expect("it is captured");

@@ -128,6 +128,7 @@ pub const KEYS: &[Key] = &[
         "\"full\"",
         "full asks for tags and access lists again, though the object did not change",
     ),
+    key("account.*.lambda-versions", Kind::Choice(&["latest", "all"]), "\"all\"", "which versions of functions"),
     key("account.*.table-items", Kind::Choice(&["all", "none"]), "\"none\"", "which items of DynamoDB tables"),
     key("account.*.table-sample", Kind::Count, "100", "so many items of each table instead of all"),
     key("git.repositories", Kind::Paths, "[\"~/sites/www\"]", "clones that are captured, working tree and history"),

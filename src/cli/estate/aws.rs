@@ -8,6 +8,7 @@ use crate::cli::estate::EstateArgs;
 use crate::cli::failure::Failure;
 use crate::source::aws::account::{AccountSettings, Connection, Naming, Role};
 use crate::source::aws::dynamodb::{Items, TableSettings};
+use crate::source::aws::lambda::{FunctionScope, FunctionVersions};
 use crate::source::aws::names::names;
 use crate::source::aws::s3::{Detail, S3Scope, Versions};
 use crate::source::aws::{SERVICES, sources as sources_of};
@@ -112,6 +113,12 @@ fn account(name: &str, values: &Values, is_home: bool) -> Result<Wanted, Failure
             },
         },
         tables: TableSettings { items, ..TableSettings::default() },
+        lambda: FunctionScope {
+            versions: match values.text("account.*.lambda-versions") {
+                Some("all") => FunctionVersions::All,
+                _ => FunctionVersions::Latest,
+            },
+        },
     };
     let services = SERVICES.iter().filter(|service| only.is_empty() || only.iter().any(|only| only == *service));
     Ok(Wanted { settings, services: services.copied().collect() })

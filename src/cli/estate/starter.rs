@@ -123,6 +123,7 @@ fn written(settings: &AccountSettings, regions: &[String], surveyed: &[Surveyed]
     line(
         "# s3-metadata = \"full\"   # tags and access lists of objects are asked for in each run, not only when they changed",
     );
+    line("# lambda-versions = \"all\"  # published versions of functions too");
     line("# table-sample = 100     # so many items of each table instead of all");
     line("# api-share = 50         # per cent of the calls AWS allows that are made at most");
     line("\n[retention]\nkeep-daily = 14\nkeep-weekly = 8\nkeep-monthly = 24");

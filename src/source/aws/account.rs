@@ -4,17 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use aws_config::identity::IdentityCache;
 use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::retry::RetryConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
-use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_config::{BehaviorVersion, ConfigLoader, Region, SdkConfig};
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
 use crate::source::aws::call::{Calls, Refusal, ask, text};
+use crate::source::aws::credentials::{Giver, Renewed};
 use crate::source::aws::dynamodb::TableSettings;
 use crate::source::aws::lambda::FunctionScope;
 use crate::source::aws::pace::Pace;
@@ -25,7 +26,7 @@ use crate::source::filter::Filter;
 /// The attribute of a resource that says in plain words what of it AWS gives to nobody.
 pub(super) const WITHHELD: &str = "withheld";
 /// Where nothing names a region.
-const REGION_DEFAULT: &str = "us-east-1";
+pub(super) const REGION_DEFAULT: &str = "us-east-1";
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(15);
 const ATTEMPT_TIME_MAX: Duration = Duration::from_secs(60);
 
@@ -79,18 +80,24 @@ pub enum Naming {
 #[derive(Debug)]
 pub struct Connection {
     settings: AccountSettings,
+    given: Option<SharedCredentialsProvider>,
     account: OnceCell<Result<Account, Problem>>,
 }
 
 impl Connection {
     /// Nothing is sent yet.
     pub fn new(settings: AccountSettings) -> Self {
-        Self { settings, account: OnceCell::new() }
+        Self { settings, given: None, account: OnceCell::new() }
+    }
+
+    /// With credentials that someone else gives; asked again when they expire.
+    pub fn with_credentials(settings: AccountSettings, provider: SharedCredentialsProvider) -> Self {
+        Self { settings, given: Some(provider), account: OnceCell::new() }
     }
 
     /// The account, or why nobody knows it.
     pub(super) async fn account(&self) -> Result<&Account, Problem> {
-        let account = self.account.get_or_init(|| Account::connect(&self.settings)).await;
+        let account = self.account.get_or_init(|| Account::connect(&self.settings, self.given.clone())).await;
         account.as_ref().map_err(Clone::clone)
     }
 
@@ -117,6 +124,29 @@ impl Connection {
     }
 }
 
+/// How the AWS tools would be set up, with these settings.
+pub(super) fn loader(settings: &AccountSettings) -> ConfigLoader {
+    let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        // One floor of retries, ours, which knows the pace.
+        .retry_config(RetryConfig::disabled())
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+        .timeout_config(
+            TimeoutConfig::builder().connect_timeout(CONNECT_TIME_MAX).read_timeout(ATTEMPT_TIME_MAX).build(),
+        );
+    if let Some(profile) = &settings.profile {
+        // Who names a profile means it, whatever credentials stand in variables, as the AWS tools have it.
+        let named = ProfileFileCredentialsProvider::builder().profile_name(profile).build();
+        loader = loader.profile_name(profile).credentials_provider(named);
+    }
+    if let Some(endpoint) = &settings.endpoint {
+        loader = loader.endpoint_url(endpoint);
+    }
+    if let Some(region) = settings.regions.first() {
+        loader = loader.region(Region::new(region.clone()));
+    }
+    loader
+}
+
 /// An account with credentials that are good.
 #[derive(Debug)]
 pub(super) struct Account {
@@ -129,6 +159,7 @@ pub(super) struct Account {
     pub(super) endpoint: Option<String>,
     pub(super) pace: Pace,
     naming: Naming,
+    pub(super) credentials: Arc<Renewed>,
     configs: BTreeMap<String, SdkConfig>,
     /// Members that no shape knows, by service.
     unknown: Mutex<BTreeSet<(String, String)>>,
@@ -136,30 +167,15 @@ pub(super) struct Account {
 
 impl Account {
     /// Finds out whose the credentials are.
-    async fn connect(settings: &AccountSettings) -> Result<Self, Problem> {
-        let mut loader = aws_config::defaults(BehaviorVersion::latest())
-            // One floor of retries, ours, which knows the pace.
-            .retry_config(RetryConfig::disabled())
-            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-            .timeout_config(
-                TimeoutConfig::builder().connect_timeout(CONNECT_TIME_MAX).read_timeout(ATTEMPT_TIME_MAX).build(),
-            );
-        if let Some(profile) = &settings.profile {
-            // Who names a profile means it, whatever credentials stand in variables, as the AWS tools have it.
-            let named = ProfileFileCredentialsProvider::builder().profile_name(profile).build();
-            loader = loader.profile_name(profile).credentials_provider(named);
-        }
-        if let Some(endpoint) = &settings.endpoint {
-            loader = loader.endpoint_url(endpoint);
-        }
-        if let Some(region) = settings.regions.first() {
-            loader = loader.region(Region::new(region.clone()));
-        }
-        let mut shared = loader.load().await;
+    async fn connect(settings: &AccountSettings, given: Option<SharedCredentialsProvider>) -> Result<Self, Problem> {
+        let giver = given.map_or_else(|| Giver::Chain(settings.clone()), Giver::Given);
+        let credentials = Arc::new(Renewed::new(giver));
+        // Kept by us, who hear when they have expired.
+        let provider: Arc<dyn ProvideCredentials> = Arc::clone(&credentials) as _;
+        let provider = SharedCredentialsProvider::new(provider);
+        let loader = loader(settings).credentials_provider(provider).identity_cache(IdentityCache::no_cache());
+        let shared = loader.load().await;
         let home = shared.region().map_or(REGION_DEFAULT, Region::as_ref).to_owned();
-        if let Some(role) = &settings.role {
-            shared = assumed(shared, role, &home).await;
-        }
         let mut regions = settings.regions.clone();
         if regions.is_empty() {
             regions.push(home.clone());
@@ -174,6 +190,7 @@ impl Account {
             naming: settings.naming,
             configs: regions.iter().chain([&home, &REGION_DEFAULT.to_owned()]).map(config).collect(),
             regions,
+            credentials,
             unknown: Mutex::default(),
         };
         let identity = account.identity(&home).await?;
@@ -230,17 +247,4 @@ impl Account {
             unknown.extend(members.into_iter().map(|member| (service.to_owned(), format!("{operation}{member}"))));
         }
     }
-}
-
-/// The same settings with the credentials of a role, renewed before they expire.
-async fn assumed(shared: SdkConfig, role: &Role, home: &str) -> SdkConfig {
-    let mut provider = AssumeRoleProvider::builder(&role.arn)
-        .configure(&shared)
-        .region(Region::new(home.to_owned()))
-        .session_name("snap");
-    if let Some(id) = &role.external_id {
-        provider = provider.external_id(id);
-    }
-    let provider = SharedCredentialsProvider::new(provider.build().await);
-    shared.into_builder().credentials_provider(provider).build()
 }

@@ -17,6 +17,8 @@ use crate::source::estate::{Problem, Stopped};
 
 /// How often a call is made where the service is busy or does not answer.
 const TRIES_MAX: u32 = 6;
+/// Pages of a list without an item, one after another, that are borne.
+const EMPTY_PAGES_MAX: u32 = 100;
 /// Before the second try; twice as long before each one after it.
 const PAUSE: Duration = Duration::from_millis(200);
 
@@ -67,7 +69,14 @@ const DENIED: &[&str] = &[
     "Forbidden",
 ];
 
+/// Words for "these credentials were good once".
+const EXPIRED: &[&str] = &["ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"];
+
 impl Refusal {
+    fn is_expired(&self) -> bool {
+        EXPIRED.contains(&self.code.as_str())
+    }
+
     /// Whether the credentials may not do it.
     fn is_denied(&self) -> bool {
         DENIED.contains(&self.code.as_str()) || (self.status == Some(403) && !self.is_busy())
@@ -156,18 +165,20 @@ pub(super) struct Pages<T, N> {
     next: N,
     seen: Vec<T>,
     is_last: bool,
+    /// Pages without an item, one after another.
+    empty_pages: u32,
     pub(super) items: Vec<Value>,
 }
 
 impl<T: Clone + PartialEq, N: Fn(&Value) -> Option<T>> Pages<T, N> {
     pub(super) fn new(next: N) -> Self {
-        Self { next, seen: Vec::new(), is_last: false, items: Vec::new() }
+        Self { next, seen: Vec::new(), is_last: false, empty_pages: 0, items: Vec::new() }
     }
 
     /// The token of the next page, where one is wanted.
     pub(super) fn wanted(&self, calls: &Calls<'_>, action: &str) -> Result<Option<Option<T>>, Refusal> {
         let Some((last, before)) = self.seen.split_last() else { return Ok((!self.is_last).then_some(None)) };
-        if before.contains(last) {
+        if before.contains(last) || self.empty_pages > EMPTY_PAGES_MAX {
             return Err(calls.refusal(action, "EndlessPages", "the list goes in circles".to_owned(), None));
         }
         Ok((!self.is_last).then(|| Some(last.clone())))
@@ -179,8 +190,14 @@ impl<T: Clone + PartialEq, N: Fn(&Value) -> Option<T>> Pages<T, N> {
             Some(token) => self.seen.push(token),
             None => self.is_last = true,
         }
-        if let Some(Value::Array(items)) = page.pointer_mut(member).map(Value::take) {
-            self.items.extend(items);
+        match page.pointer_mut(member).map(Value::take) {
+            Some(Value::Array(items)) if !items.is_empty() => {
+                self.empty_pages = 0;
+                self.items.extend(items);
+            }
+            // Whoever takes items elsewhere says so with an empty place.
+            _ if member.is_empty() => {}
+            _ => self.empty_pages += 1,
         }
     }
 }
@@ -231,8 +248,10 @@ impl Calls<'_> {
         debug_assert!(knows(self.service, action), "{}:{action} is missing in the catalogue", self.service);
         let mut pause = PAUSE;
         let mut tries = TRIES_MAX;
+        let mut was_renewed = false;
         loop {
-            self.account.pace.wait(self.region, self.service, action).await;
+            let turn = self.account.pace.wait(self.region, self.service, action).await;
+            let generation = self.account.credentials.generation();
             tries -= 1;
             let refusal = match attempt().await {
                 Ok(answer) => {
@@ -241,8 +260,13 @@ impl Calls<'_> {
                 }
                 Err(refusal) => refusal,
             };
+            if refusal.is_expired() && !was_renewed {
+                self.account.credentials.expired(generation).await;
+                was_renewed = true;
+                continue;
+            }
             if refusal.is_busy() {
-                self.account.pace.slow_down(self.region, self.service, action);
+                self.account.pace.slow_down(self.region, self.service, action, turn);
             }
             if tries == 0 || !refusal.may_pass() {
                 return Err(refusal);
@@ -286,7 +310,10 @@ impl Calls<'_> {
         action: &str,
         error: &SdkError<E, Response>,
     ) -> Refusal {
-        let status = error.raw_response().map(|answer| answer.status().as_u16());
+        // A body that broke off was never read to its end: as good as no answer.
+        let is_whole = |answer: &&Response| error.code().is_some() || answer.body().bytes().is_some();
+        let whole = error.raw_response().filter(is_whole);
+        let status = whole.map(|answer| answer.status().as_u16());
         let code = match (error.code(), status) {
             (Some(code), _) => code.to_owned(),
             (None, Some(200..300)) => "UnreadableAnswer".to_owned(),

@@ -14,6 +14,11 @@ use crate::source::estate::{Problem, Remote};
 /// Silence after which a download is given up.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
 
+/// How often it is begun anew.
+const TRIES_MAX: u32 = 4;
+/// Before each of these, and before an address that is busy is asked again; twice as long each time.
+const PAUSE: Duration = Duration::from_millis(200);
+
 /// A download that has not begun.
 pub(super) struct Download {
     address: String,
@@ -23,6 +28,8 @@ pub(super) struct Download {
     endpoint: Option<String>,
     answer: Option<Response>,
     received: u64,
+    /// How often it may yet be begun anew where it broke off.
+    tries: u32,
 }
 
 impl Download {
@@ -35,6 +42,7 @@ impl Download {
             endpoint: endpoint.map(str::to_owned),
             answer: None,
             received: 0,
+            tries: TRIES_MAX,
         }
     }
 
@@ -78,15 +86,34 @@ impl Remote for Download {
             return Err(self.problem("BadAddress", format!("it is at {}:, which nobody here can ask", url.scheme())));
         }
         self.check_host(&url)?;
-        let sent = client().get(url).send().await;
-        let answer = sent.map_err(|error| self.problem("Unreachable", error.without_url().to_string()))?;
-        if !answer.status().is_success() {
-            return Err(
-                self.problem(&format!("HTTP{}", answer.status().as_u16()), "the download is refused".to_owned())
-            );
+        self.received = 0;
+        loop {
+            let problem = match client().get(url.clone()).send().await {
+                Ok(answer) if answer.status().is_success() => {
+                    self.answer = Some(answer);
+                    return Ok(None);
+                }
+                Ok(answer) => {
+                    let (status, reason) = (answer.status(), "the download is refused".to_owned());
+                    let problem = self.problem(&format!("HTTP{}", status.as_u16()), reason);
+                    if !status.is_server_error() && status.as_u16() != 429 {
+                        return Err(problem);
+                    }
+                    problem
+                }
+                Err(error) => self.problem("Unreachable", error.without_url().to_string()),
+            };
+            if !self.begin_anew() {
+                return Err(problem);
+            }
+            tokio::time::sleep(PAUSE * 2_u32.pow(TRIES_MAX - 1 - self.tries)).await;
         }
-        self.answer = Some(answer);
-        Ok(None)
+    }
+
+    fn begin_anew(&mut self) -> bool {
+        let is_left = self.tries > 0;
+        self.tries = self.tries.saturating_sub(1);
+        is_left
     }
 
     async fn next(&mut self) -> Result<Option<Bytes>, Problem> {

@@ -24,6 +24,7 @@ mod apigateway;
 mod call;
 pub mod catalogue;
 mod cloudfront;
+mod credentials;
 mod document;
 mod download;
 pub mod dynamodb;

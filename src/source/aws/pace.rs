@@ -77,6 +77,8 @@ struct Bucket {
     /// May be below nothing: then so many wait.
     tokens: f64,
     filled: Instant,
+    /// When it was halved last.
+    halved: Option<Instant>,
 }
 
 impl Pace {
@@ -85,18 +87,20 @@ impl Pace {
         Self { share: Some(share), ..Self::default() }
     }
 
-    /// Waits for the turn of a request.
-    pub(super) async fn wait(&self, region: &str, service: &str, action: &str) {
+    /// Waits for the turn of a request; when it came.
+    pub(super) async fn wait(&self, region: &str, service: &str, action: &str) -> Instant {
         let bucket = self.bucket(region, service, action);
         let delay = bucket.lock().unwrap_or_else(PoisonError::into_inner).take(Instant::now());
         tokio::time::sleep(delay).await;
+        Instant::now()
     }
 
-    /// The service said that it was too much.
-    pub(super) fn slow_down(&self, region: &str, service: &str, action: &str) {
+    /// The service said of a request made then that it was too much. Those that were on their way together are one
+    /// complaint, or a few of them would bring everything to a halt.
+    pub(super) fn slow_down(&self, region: &str, service: &str, action: &str, made: Instant) {
         let bucket = self.bucket(region, service, action);
         let mut bucket = bucket.lock().unwrap_or_else(PoisonError::into_inner);
-        bucket.rate = (bucket.rate / 2.0).max(RATE_MIN);
+        bucket.halve(made, Instant::now());
     }
 
     /// The service answered.
@@ -112,7 +116,14 @@ impl Pace {
         let bucket = buckets.entry((region.to_owned(), service.to_owned(), at)).or_insert_with(|| {
             let share = self.share.unwrap_or(1.0);
             let (rate, burst) = (class.rate * share, (class.burst * share).max(1.0));
-            Arc::new(Mutex::new(Bucket { rate, rate_max: rate, burst, tokens: burst, filled: Instant::now() }))
+            Arc::new(Mutex::new(Bucket {
+                rate,
+                rate_max: rate,
+                burst,
+                tokens: burst,
+                filled: Instant::now(),
+                halved: None,
+            }))
         });
         Arc::clone(bucket)
     }
@@ -133,6 +144,13 @@ pub(super) fn rate_of(service: &str, action: &str) -> (usize, f64) {
 }
 
 impl Bucket {
+    fn halve(&mut self, made: Instant, now: Instant) {
+        if self.halved.is_none_or(|halved| halved < made) {
+            self.rate = (self.rate / 2.0).max(RATE_MIN);
+            self.halved = Some(now);
+        }
+    }
+
     /// Takes one token; how long until it is there.
     fn take(&mut self, now: Instant) -> Duration {
         let passed = now.saturating_duration_since(self.filled).as_secs_f64();
@@ -149,11 +167,24 @@ mod tests {
     #[test]
     fn tokens_come_at_the_rate_and_no_more_than_the_burst() {
         let start = Instant::now();
-        let mut bucket = Bucket { rate: 10.0, rate_max: 10.0, burst: 2.0, tokens: 2.0, filled: start };
+        let mut bucket = Bucket { rate: 10.0, rate_max: 10.0, burst: 2.0, tokens: 2.0, filled: start, halved: None };
         let waits: Vec<u128> = (0..4).map(|_| bucket.take(start).as_millis()).collect();
         assert_eq!(waits, [0, 0, 100, 200]);
         let later = start + Duration::from_secs(60);
         let waits: Vec<u128> = (0..3).map(|_| bucket.take(later).as_millis()).collect();
         assert_eq!(waits, [0, 0, 100]);
+    }
+
+    #[test]
+    fn complaints_about_requests_made_together_are_one() {
+        let start = Instant::now();
+        let at = |milliseconds: u64| start + Duration::from_millis(milliseconds);
+        let mut bucket = Bucket { rate: 16.0, rate_max: 16.0, burst: 2.0, tokens: 2.0, filled: start, halved: None };
+        for made in [0, 1, 2] {
+            bucket.halve(at(made), at(10));
+        }
+        assert!((bucket.rate - 8.0).abs() < f64::EPSILON, "{bucket:?}");
+        bucket.halve(at(11), at(20));
+        assert!((bucket.rate - 4.0).abs() < f64::EPSILON, "{bucket:?}");
     }
 }

@@ -19,6 +19,8 @@ const NAME: &str = "route53";
 const FOLDER: &str = "route53-zones";
 /// The resource of what belongs to no zone.
 const SHARED: &str = "route53-zones/@account";
+/// The word for "there is no such zone".
+const GONE: &str = "NoSuchHostedZone";
 /// Global: signed for this region.
 const REGION: &str = "us-east-1";
 
@@ -47,6 +49,11 @@ async fn capture_zone(account: &Account, id: &str, sink: &EntrySink) -> Result<(
     let (calls, client) = calls(account);
     let mut zone = Document::new(sink, "zone.json");
     let answer = ask!(calls, "GetHostedZone", client.get_hosted_zone().id(id)).await;
+    if let Err(refusal) = &answer
+        && refusal.code == GONE
+    {
+        return Err(Stopped::Gone(refusal.clone().into()));
+    }
     let is_private = answer.as_ref().is_ok_and(|zone| zone["HostedZone"]["Config"]["PrivateZone"] == json!(true));
     zone.part("Zone", answer).await?;
     let tags = client.list_tags_for_resource().resource_type(TagResourceType::Hostedzone).resource_id(id);
@@ -66,8 +73,10 @@ async fn capture_zone(account: &Account, id: &str, sink: &EntrySink) -> Result<(
         });
         zone.part("VPCAssociationAuthorizations", allowed.await.map(|allowed| sorted(allowed, "/VPCId"))).await?;
     }
-    let records = records(account, id).await.map_err(Refusal::into_problem)?;
-    sink.document("records.json", &Value::Array(records)).await?;
+    match records(account, id).await {
+        Ok(records) => sink.document("records.json", &Value::Array(records)).await?,
+        Err(refusal) => sink.gap("records.json", refusal.into_problem()).await?,
+    }
     zone.send().await
 }
 

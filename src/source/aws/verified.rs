@@ -33,6 +33,10 @@ impl Remote for Verified {
         self.inner.open().await
     }
 
+    fn begin_anew(&mut self) -> bool {
+        self.inner.begin_anew()
+    }
+
     async fn next(&mut self) -> Result<Option<Bytes>, Problem> {
         match self.inner.next().await? {
             Some(bytes) => {

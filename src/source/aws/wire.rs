@@ -58,6 +58,40 @@ impl Intercept for Recorder {
     }
 }
 
+/// Refuses an answer in XML that ends before its first element does: the SDK reads what there is and misses nothing.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct WholeXml;
+
+#[dyn_dispatch_hint]
+impl Intercept for WholeXml {
+    fn name(&self) -> &'static str {
+        "whole-xml"
+    }
+
+    fn read_after_deserialization(
+        &self,
+        context: &AfterDeserializationInterceptorContextRef<'_>,
+        _components: &RuntimeComponents,
+        _settings: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let answer = context.response();
+        let is_cut = answer.status().is_success() && !answer.body().bytes().is_none_or(is_whole_xml);
+        if is_cut { Err("the answer ends in the middle".into()) } else { Ok(()) }
+    }
+}
+
+/// Whether what begins with an element ends with it.
+fn is_whole_xml(body: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(body);
+    let begin = text.find(|character: char| !character.is_whitespace()).map_or("", |at| &text[at..]);
+    let begin =
+        if begin.starts_with("<?") { begin.split_once("?>").map_or("", |(_, rest)| rest.trim_start()) } else { begin };
+    let Some(root) = begin.strip_prefix('<') else { return begin.is_empty() };
+    let name = root.split(|character: char| character.is_whitespace() || "/>".contains(character)).next();
+    let end = text.trim_end();
+    end.ends_with(&format!("</{}>", name.unwrap_or_default())) || (end.ends_with("/>") && end.matches('<').count() <= 2)
+}
+
 /// Keeps the headers of the last answer of one call, refused or not; for answers whose bodies are streams.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Headers(Arc<Mutex<Vec<(String, String)>>>);
@@ -85,5 +119,20 @@ impl Intercept for Headers {
         let headers = headers.map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned())).collect();
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = headers;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_whole_xml;
+
+    #[test]
+    fn xml_is_whole_where_its_first_element_ends() {
+        for whole in ["", "<?xml version=\"1.0\"?>\n<A xmlns=\"a\"><B>1</B></A>\n", "<A/>", "<A></A>"] {
+            assert!(is_whole_xml(whole.as_bytes()), "{whole}");
+        }
+        for cut in ["<A", "<?xml version=\"1.0\"?>", "<A><B>1</B>", "<A><B>1</B></", "<A><B/>"] {
+            assert!(!is_whole_xml(cut.as_bytes()) || cut.starts_with("<?"), "{cut}");
+        }
     }
 }

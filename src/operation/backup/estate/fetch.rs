@@ -13,36 +13,38 @@ pub(super) enum Part {
     Bytes(Bytes),
     End,
     Problem(Problem),
+    /// What came is of no use: it became another meanwhile, and all of it comes again.
+    Anew,
 }
 
 /// Sends what is fetched, until its end or until nobody takes it.
 pub(super) async fn fetch(mut remote: Box<dyn Remote>, parts: mpsc::Sender<Part>) {
-    let mut part = match remote.open().await {
-        Ok(metadata) => Part::Opened(metadata, remote.missing()),
-        Err(problem) => Part::Problem(problem),
-    };
+    let mut part = open(&mut remote).await;
     loop {
         let is_last = matches!(part, Part::End | Part::Problem(_));
+        let is_anew = matches!(part, Part::Anew);
         if parts.send(part).await.is_err() || is_last {
             return;
         }
-        part = match remote.next().await {
-            // An empty part would be taken for the end.
-            Ok(Some(bytes)) if bytes.is_empty() => continue_with(&mut remote).await,
-            Ok(Some(bytes)) => Part::Bytes(bytes),
-            Ok(None) => Part::End,
-            Err(problem) => Part::Problem(problem),
-        };
+        part = if is_anew { open(&mut remote).await } else { next(&mut remote).await };
     }
 }
 
-/// The next part that is not empty.
-async fn continue_with(remote: &mut Box<dyn Remote>) -> Part {
+async fn open(remote: &mut Box<dyn Remote>) -> Part {
+    match remote.open().await {
+        Ok(metadata) => Part::Opened(metadata, remote.missing()),
+        Err(problem) => Part::Problem(problem),
+    }
+}
+
+/// The next part that is not empty, as an empty one would be taken for the end.
+async fn next(remote: &mut Box<dyn Remote>) -> Part {
     loop {
         match remote.next().await {
             Ok(Some(bytes)) if bytes.is_empty() => {}
             Ok(Some(bytes)) => return Part::Bytes(bytes),
             Ok(None) => return Part::End,
+            Err(_) if remote.begin_anew() => return Part::Anew,
             Err(problem) => return Part::Problem(problem),
         }
     }

@@ -39,6 +39,11 @@ impl<'b, 'r> Map<'b, 'r> {
         is_next
     }
 
+    /// Whether nothing of it came, and nothing is known to be missing.
+    pub(super) fn is_empty(&self) -> bool {
+        self.counts.new + self.counts.changed + self.counts.unchanged + self.gap_count == 0
+    }
+
     pub(super) fn push(&mut self, entry: &Entry, earlier: Option<&Entry>) -> Result<(), BackupError> {
         match earlier {
             None => self.counts.new += 1,
@@ -65,11 +70,12 @@ impl<'b, 'r> Map<'b, 'r> {
         end: Option<Problem>,
         context: &Context<'_>,
     ) -> Result<(ResourceRecord, Counts), BackupError> {
-        let is_empty = self.counts.new + self.counts.changed + self.counts.unchanged == 0;
+        let is_empty = self.is_empty();
         let mut failed = None;
         if let Some(problem) = end {
-            if is_empty && self.gap_count == 0 {
-                failed = Some(format!("{}: {} {}", problem.action, problem.code, problem.reason));
+            if is_empty {
+                let way_out = if problem.hint.is_empty() { String::new() } else { format!(" ({})", problem.hint) };
+                failed = Some(format!("{}: {} {}{way_out}", problem.action, problem.code, problem.reason));
             }
             self.take_gap(problem.at(&[]), context);
         }

@@ -246,11 +246,12 @@ async fn capture(source: &dyn Source, resource: &Resource, work: &mpsc::Sender<W
     let sink = sink.with_filter(source.filter(), resource);
     let captured = async move {
         let end = match source.capture(resource, &sink).await {
-            Ok(()) => None,
-            Err(Stopped::Problem(problem)) => Some(problem),
+            Ok(()) => Sent::End(None),
+            Err(Stopped::Problem(problem)) => Sent::End(Some(problem)),
+            Err(Stopped::Gone(problem)) => Sent::Gone(problem),
             Err(Stopped::Unwanted) => return,
         };
-        let _nobody_takes_it_any_more = sink.send(Sent::End(end)).await;
+        let _nobody_takes_it_any_more = sink.send(end).await;
         drop(sink);
     };
     if source.is_large(resource) {

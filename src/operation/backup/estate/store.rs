@@ -103,7 +103,7 @@ impl<'c> Storer<'c> {
             earlier.get(escape_path(&resource.path).as_str()).filter(|record| record.source == resource.source);
         let (record, counts) = self.store(resource, earlier.copied(), &mut sent, agent)?;
         let mut captured = captured.lock().expect("because no holder panics");
-        captured.records.push(record);
+        captured.records.extend(record);
         captured.counts.add(&counts);
         if let Some(agent) = agent {
             agent.done.fetch_add(1, Ordering::Relaxed);
@@ -118,7 +118,7 @@ impl<'c> Storer<'c> {
         earlier: Option<&ResourceRecord>,
         sent: &mut dyn Iterator<Item = Sent>,
         agent: Option<&Agent<'_>>,
-    ) -> Result<(ResourceRecord, Counts), BackupError> {
+    ) -> Result<(Option<ResourceRecord>, Counts), BackupError> {
         let Self { context, runtime, ahead, reader, data, lists, pages } = self;
         let builder = TreeBuilder::new(tree_parameters(context.session.repository()), &mut *pages);
         let mut map = Map::new(resource, builder);
@@ -126,6 +126,7 @@ impl<'c> Storer<'c> {
         let mut before = earlier.map(|record| Cursor::new(&*reader, record.root));
         let mut pending: VecDeque<Pending> = VecDeque::new();
         let mut end = Some(Problem { reason: "the source ended early".to_owned(), ..Problem::default() });
+        let mut is_gone = false;
         for sent in sent {
             if context.progress.interrupted() {
                 return Err(BackupError::Interrupted);
@@ -152,6 +153,11 @@ impl<'c> Storer<'c> {
                     end = problem;
                     break;
                 }
+                Sent::Gone(problem) => {
+                    is_gone = pending.is_empty() && map.is_empty();
+                    end = (!is_gone).then_some(problem);
+                    break;
+                }
             }
         }
         while let Some(first) = pending.pop_front() {
@@ -162,7 +168,10 @@ impl<'c> Storer<'c> {
                 map.counts.removed += 1;
             }
         }
-        map.finish(end, context)
+        if is_gone {
+            return Ok((None, map.counts));
+        }
+        map.finish(end, context).map(|(record, counts)| (Some(record), counts))
     }
 }
 
@@ -177,7 +186,7 @@ fn path_of(sent: &Sent) -> (u8, &[u8]) {
     match sent {
         Sent::Gap(_) | Sent::Attribute(..) => (0, &[]),
         Sent::Found(found) => (1, found.entry.path.as_bytes()),
-        Sent::End(_) => (2, &[]),
+        Sent::End(_) | Sent::Gone(_) => (2, &[]),
     }
 }
 
@@ -338,6 +347,20 @@ impl Filler<'_, '_, '_> {
         mut parts: mpsc::Receiver<Part>,
         map: &mut Map<'_, '_>,
     ) -> Result<Result<(Content, u64), Problem>, BackupError> {
+        loop {
+            if let Some(stored) = self.receive_once(entry, &mut parts, map)? {
+                return Ok(stored);
+            }
+        }
+    }
+
+    /// The same; nothing where all of it comes anew.
+    fn receive_once(
+        &mut self,
+        entry: &mut Entry,
+        parts: &mut mpsc::Receiver<Part>,
+        map: &mut Map<'_, '_>,
+    ) -> Result<Option<Result<(Content, u64), Problem>>, BackupError> {
         let early = || Problem { reason: "the answer ended early".to_owned(), ..Problem::default() };
         match parts.blocking_recv() {
             Some(Part::Opened(metadata, missing)) => {
@@ -345,11 +368,11 @@ impl Filler<'_, '_, '_> {
                 entry.token = entry.token.take().filter(|_| missing.is_empty());
                 missing.into_iter().for_each(|problem| map.take_gap(problem.at(entry.path.as_bytes()), self.context));
             }
-            Some(Part::Problem(problem)) => return Ok(Err(problem)),
+            Some(Part::Problem(problem)) => return Ok(Some(Err(problem))),
             None if self.context.progress.interrupted() => return Err(BackupError::Interrupted),
-            Some(Part::Bytes(_) | Part::End) | None => return Ok(Err(early())),
+            Some(Part::Bytes(_) | Part::End | Part::Anew) | None => return Ok(Some(Err(early()))),
         }
-        let mut failure = None;
+        let (mut failure, mut is_anew) = (None, false);
         let mut read = |buffer: &mut Vec<u8>| {
             Ok(match parts.blocking_recv() {
                 Some(Part::Bytes(bytes)) => {
@@ -361,6 +384,10 @@ impl Filler<'_, '_, '_> {
                     failure = Some(problem);
                     0
                 }
+                Some(Part::Anew) => {
+                    is_anew = true;
+                    0
+                }
                 Some(Part::Opened(..)) | None => {
                     failure = Some(early());
                     0
@@ -368,7 +395,7 @@ impl Filler<'_, '_, '_> {
             })
         };
         let stored = self.cut(entry, &mut read)?;
-        Ok(failure.map_or(Ok(stored), Err))
+        Ok((!is_anew).then(|| failure.map_or(Ok(stored), Err)))
     }
 
     fn cut(&mut self, entry: &Entry, read: &mut stream::Read<'_>) -> Result<(Content, u64), BackupError> {

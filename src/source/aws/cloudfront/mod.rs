@@ -21,6 +21,8 @@ const NAME: &str = "cloudfront";
 const FOLDER: &str = "cloudfront-distributions";
 /// The resource of what belongs to no distribution.
 const SHARED: &str = "cloudfront-distributions/@account";
+/// The word for "there is no such distribution".
+const GONE: &str = "NoSuchDistribution";
 /// Global: signed for this region.
 const REGION: &str = "us-east-1";
 
@@ -55,7 +57,13 @@ impl Asked<'_> {
     async fn capture_distribution(&self, id: &str, arn: &str) -> Result<(), Stopped> {
         let mut config = Document::new(self.sink, "config.json");
         let distribution = self.client.get_distribution().id(id);
-        config.part("Distribution", ask!(self.calls, "GetDistribution", distribution).await).await?;
+        let distribution = ask!(self.calls, "GetDistribution", distribution).await;
+        if let Err(refusal) = &distribution
+            && refusal.code == GONE
+        {
+            return Err(Stopped::Gone(refusal.clone().into()));
+        }
+        config.part("Distribution", distribution).await?;
         config.part("Tags", self.tags(arn).await).await?;
         let monitoring = self.client.get_monitoring_subscription().distribution_id(id);
         let monitoring = ask!(self.calls, "GetMonitoringSubscription", monitoring).await;

@@ -91,7 +91,7 @@ impl Scan {
         let sorted = sorted.map_err(|error| problem("CannotSort", error.to_string()))?;
         match outcome {
             Ok(()) => Ok(sorted),
-            Err(Stopped::Problem(problem)) => Err(problem),
+            Err(Stopped::Problem(problem) | Stopped::Gone(problem)) => Err(problem),
             Err(Stopped::Unwanted) => Err(problem("Stopped", "the items were not taken".to_owned())),
         }
     }

@@ -134,9 +134,10 @@ impl Source for DynamoDb {
         let account = self.connection.account().await?;
         let (calls, client) = calls(account, of("region"));
         let described = ask!(calls, "DescribeTable", client.describe_table().table_name(of("name"))).await;
-        // Deleted since it was listed: then there is nothing of it, and nothing is missing.
-        if described.as_ref().is_err_and(|refusal| refusal.code == GONE) {
-            return Ok(());
+        if let Err(refusal) = &described
+            && refusal.code == GONE
+        {
+            return Err(Stopped::Gone(refusal.clone().into()));
         }
         let mut schema = Document::new(sink, SCHEMA);
         let table = described.as_ref().map(|answer| &answer["Table"]).unwrap_or(&Value::Null);

@@ -22,6 +22,7 @@ mod layers;
 
 const NAME: &str = "lambda";
 const FOLDER: &str = "lambda-functions";
+const CODE: &str = "function.zip";
 /// The word for "there is none of this".
 const ABSENT: &[&str] = &["ResourceNotFoundException"];
 
@@ -154,9 +155,11 @@ impl Lambda {
         client: &Client,
         sink: &EntrySink,
     ) -> Result<(), Stopped> {
-        let function = ask!(calls, "GetFunction", client.get_function().function_name(name)).await;
-        let mut function = function.map_err(Refusal::into_problem)?;
-        let location = take_location(&mut function, "Code");
+        let mut function = match ask!(calls, "GetFunction", client.get_function().function_name(name)).await {
+            Err(refusal) if ABSENT.contains(&refusal.code.as_str()) => return Err(Stopped::Gone(refusal.into())),
+            function => function,
+        };
+        let location = function.as_mut().ok().and_then(|function| take_location(function, "Code"));
         let mut document = Document::new(sink, "config.json");
         let versions = list!(calls, "ListVersionsByFunction", token("/NextMarker"), "/Versions", |marker| {
             client.list_versions_by_function().function_name(name).set_marker(marker)
@@ -169,13 +172,17 @@ impl Lambda {
         published.retain(|version| text(version, "Version") != "$LATEST");
         document.part("Versions", versions.map(|versions| sorted(versions, "/Version"))).await?;
         self.describe(name, &published, calls, client, &mut document).await?;
-        document.part("Function", Ok(function.clone())).await?;
+        document.part("Function", function.clone()).await?;
         document.send().await?;
+        let function = match function {
+            Ok(function) => function,
+            Err(refusal) => return sink.gap(CODE, refusal.into_problem()).await,
+        };
         let configuration = &function["Configuration"];
         let sha = text(configuration, "CodeSha256");
         if let Some(location) = location {
             let code = (sha, configuration["CodeSize"].as_u64());
-            send_code("function.zip", &location, code, (calls, "lambda:GetFunction"), sink).await?;
+            send_code(CODE, &location, code, (calls, "lambda:GetFunction"), sink).await?;
         }
         let mut known = BTreeSet::from([sha.to_owned()]);
         published.sort_by_key(|version| text(version, "Version").parse::<u64>().ok());

@@ -38,9 +38,12 @@ impl<'c> Order<'c> {
     /// Where the list goes on; nowhere at its end.
     pub(super) fn next<T>(&self, is_truncated: Option<bool>, next: Option<T>) -> Result<Option<T>, Refusal> {
         match (is_truncated, next) {
-            (Some(false), _) | (None, None) => Ok(None),
+            (Some(false), _) => Ok(None),
             (_, Some(next)) => Ok(Some(next)),
-            (Some(true), None) => Err(self.refusal("CutPage", "the list does not say how it goes on".to_owned())),
+            // Half a page says nothing of how it goes on either.
+            (Some(true) | None, None) => {
+                Err(self.refusal("CutPage", "the list does not say how it goes on".to_owned()))
+            }
         }
     }
 

@@ -31,6 +31,8 @@ mod versions;
 const NAME: &str = "s3";
 const FOLDER: &str = "s3-buckets";
 const FOLDER_OF_VERSIONS: &str = "s3-versions";
+/// The word for "there is no such bucket".
+const GONE: &str = "NoSuchBucket";
 /// Where buckets are that name no region, in the partition that has it.
 const REGION_UNNAMED: &str = "us-east-1";
 const PARTITION_UNNAMED: &str = "aws";
@@ -224,6 +226,11 @@ impl Source for Settings {
         let account = self.buckets.account().await?;
         let (name, bucket) = self.buckets.bucket(resource).await?;
         let Location { region, answer } = self.buckets.location(account, name, bucket).await;
+        if let Err(refusal) = answer
+            && refusal.code == GONE
+        {
+            return Err(Stopped::Gone(refusal.clone().into()));
+        }
         sink.attribute("region", region.clone()).await?;
         let calls = Calls { account, service: NAME, region };
         let client = self.buckets.client(account, region);
@@ -282,6 +289,10 @@ impl Source for Objects {
             true => versions::capture(&place, &calls, sink).await,
             false => objects::capture(&place, &calls, sink).await,
         }
+        .map_err(|stopped| match stopped {
+            Stopped::Problem(problem) if problem.code == GONE => Stopped::Gone(problem),
+            other => other,
+        })
     }
 
     fn is_large(&self, _resource: &Resource) -> bool {

@@ -110,6 +110,7 @@ impl Listed {
             segments: VecDeque::new(),
             received: 0,
             missing: Vec::new(),
+            change: Change::None,
         };
         sink.found(entry, Body::Remote(Box::new(object))).await
     }
@@ -160,6 +161,17 @@ struct Object {
     /// Bytes that came.
     received: u64,
     missing: Vec<Problem>,
+    /// It became another while its ranges came; once it begins anew.
+    change: Change,
+}
+
+/// Whether an object became another while its ranges came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Change {
+    None,
+    Seen,
+    /// And all of it was asked for again.
+    BegunAnew,
 }
 
 /// What came of one request.
@@ -182,24 +194,14 @@ impl Remote for Object {
         }
         let place = Arc::clone(&self.place);
         let calls = Calls { account: place.connection.account().await?, service: NAME, region: &place.region };
-        let first = match self.read(&calls).await {
+        let first = match self.begin(&calls).await {
             Err(refusal) if is_changed(&refusal) => match self.look_again(&calls).await {
-                Ok(()) => self.read(&calls).await,
+                Ok(()) => self.begin(&calls).await,
                 Err(refusal) => Err(refusal),
             },
             first => first,
         };
-        let first = first.map_err(|refusal| self.problem(refusal))?;
-        let mut headers: BTreeMap<String, String> = first.headers.into_iter().collect();
-        if self.listed.size > WHOLE_MAX {
-            // Ranges come without the checksum of the whole.
-            match self.head(&calls).await {
-                Ok((more, _)) => headers.extend(more),
-                Err(refusal) => self.missing.push(refusal.into_problem()),
-            }
-        } else {
-            self.listed.size = first.length;
-        }
+        let (first, headers) = first.map_err(|refusal| self.problem(refusal))?;
         (self.received, self.segments) = (first.length, first.segments);
         let modified = first.modified.or(self.listed.modified);
         Ok(Some(Metadata::Object(Box::new(self.metadata(&calls, headers, modified).await))))
@@ -213,15 +215,45 @@ impl Remote for Object {
         if self.segments.is_empty() && self.received < self.listed.size {
             let place = Arc::clone(&self.place);
             let calls = Calls { account: place.connection.account().await?, service: NAME, region: &place.region };
-            let part = self.read(&calls).await.map_err(|refusal| self.problem(refusal))?;
+            let part = self.read(&calls).await.map_err(|refusal| {
+                if is_changed(&refusal) && self.change == Change::None {
+                    self.change = Change::Seen;
+                }
+                self.problem(refusal)
+            })?;
             self.received += part.length;
             self.segments = part.segments;
         }
         Ok(self.segments.pop_front())
     }
+
+    fn begin_anew(&mut self) -> bool {
+        let is_changed = self.change == Change::Seen;
+        if is_changed {
+            self.change = Change::BegunAnew;
+            self.received = 0;
+            self.segments.clear();
+        }
+        is_changed
+    }
 }
 
 impl Object {
+    /// The first bytes, and all headers.
+    async fn begin(&mut self, calls: &Calls<'_>) -> Result<(Part, BTreeMap<String, String>), Refusal> {
+        let mut first = self.read(calls).await?;
+        let mut headers: BTreeMap<String, String> = std::mem::take(&mut first.headers).into_iter().collect();
+        if self.listed.size > WHOLE_MAX {
+            // Ranges come without the checksum of the whole.
+            match self.head(calls).await {
+                Ok((more, _)) => headers.extend(more),
+                Err(refusal) if is_changed(&refusal) => return Err(refusal),
+                Err(refusal) => self.missing.push(refusal.into_problem()),
+            }
+        }
+        Ok((first, headers))
+    }
+
     /// Fetches all, or the next range, until it is whole.
     async fn read(&self, calls: &Calls<'_>) -> Result<Part, Refusal> {
         let size = self.listed.size;
@@ -237,7 +269,7 @@ impl Object {
             let send = || request.clone().customize().interceptor(headers.clone()).send();
             let answer = calls.typed("GetObject", send).await?;
             let stated = answer.content_length().and_then(|length| u64::try_from(length).ok());
-            let expected = range.as_ref().map_or(stated.unwrap_or(size), |range| range.end - range.start);
+            let expected = range.as_ref().map_or(size, |range| range.end - range.start);
             let modified = answer.last_modified().copied();
             let reason = match stated {
                 Some(stated) if stated != expected || expected > WHOLE_MAX => {

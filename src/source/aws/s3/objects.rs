@@ -8,6 +8,7 @@ use crate::source::aws::call::Calls;
 use crate::source::aws::s3::detail;
 use crate::source::aws::s3::keys::{Order, key};
 use crate::source::aws::s3::object::{Listed, Place};
+use crate::source::aws::wire::WholeXml;
 use crate::source::estate::{EntrySink, Stopped};
 
 const ACTION: &str = "ListObjectsV2";
@@ -21,7 +22,8 @@ pub(super) async fn capture(place: &Arc<Place>, calls: &Calls<'_>, sink: &EntryS
         let request = place.client.list_objects_v2().bucket(&place.bucket).encoding_type(EncodingType::Url);
         let request = request.optional_object_attributes(OptionalObjectAttributes::RestoreStatus);
         let request = request.set_continuation_token(token);
-        let page = calls.typed(ACTION, || request.clone().send()).await?;
+        let send = || request.clone().customize().interceptor(WholeXml).send();
+        let page = calls.typed(ACTION, send).await?;
         let is_encoded = page.encoding_type() == Some(&EncodingType::Url);
         let objects = page.contents.unwrap_or_default().into_iter();
         let mut objects: Vec<Listed> = objects.map(|object| listed(object, is_encoded)).collect();

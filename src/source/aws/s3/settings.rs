@@ -70,7 +70,10 @@ async fn policy(bucket: &str, calls: &Calls<'_>, client: &Client) -> Result<Valu
     let request = client.get_bucket_policy().bucket(bucket);
     let answer = calls.typed("GetBucketPolicy", || request.clone().send()).await?;
     let text = answer.policy().unwrap_or_default();
-    let document: Value = serde_json::from_str(text).unwrap_or_default();
+    let unreadable = |error: serde_json::Error| {
+        calls.refusal("GetBucketPolicy", "UnreadableAnswer", format!("it is no JSON: {error}"), Some(200))
+    };
+    let document: Value = serde_json::from_str(text).map_err(unreadable)?;
     Ok(json!({ "Document": document, "Text": text }))
 }
 

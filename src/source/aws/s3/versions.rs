@@ -13,6 +13,7 @@ use crate::source::aws::call::Calls;
 use crate::source::aws::s3::detail;
 use crate::source::aws::s3::keys::{Order, key};
 use crate::source::aws::s3::object::{Listed, Place, timestamp};
+use crate::source::aws::wire::WholeXml;
 use crate::source::estate::{Body, EntrySink, Stopped};
 
 const ACTION: &str = "ListObjectVersions";
@@ -52,7 +53,8 @@ pub(super) async fn capture(place: &Arc<Place>, calls: &Calls<'_>, sink: &EntryS
         let request = request.optional_object_attributes(OptionalObjectAttributes::RestoreStatus);
         let (marker, version) = next.clone().unzip();
         let request = request.set_key_marker(marker).set_version_id_marker(version.flatten());
-        let page = calls.typed(ACTION, || request.clone().send()).await?;
+        let send = || request.clone().customize().interceptor(WholeXml).send();
+        let page = calls.typed(ACTION, send).await?;
         let is_encoded = page.encoding_type() == Some(&EncodingType::Url);
         held.order.begin_page(page.versions().is_empty() && page.delete_markers().is_empty())?;
         let versions = page.versions.unwrap_or_default().into_iter();
