@@ -82,7 +82,10 @@ impl FileBody {
             }
             None => return Ok(None),
         };
-        let attributes = file.attributes().unwrap_or_default();
+        let (attributes, refused) = match file.attributes() {
+            Ok(attributes) => (attributes, None),
+            Err(error) => (Attributes::default(), Some(problem_of(&error))),
+        };
         let mut flags = 0;
         let mut metadata = file.stat().posix_metadata(&self.owners);
         if file.stat().size <= WHOLE_MAX {
@@ -102,6 +105,7 @@ impl FileBody {
         }
         metadata.flags |= flags;
         self.missing = take_attributes(attributes, &mut metadata);
+        self.missing.extend(refused);
         Ok(Some(Metadata::Posix(Box::new(metadata))))
     }
 }

@@ -105,3 +105,45 @@ fn unquoted(text: &str) -> String {
     }
     value.trim_end().to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{value, without, without_credentials};
+
+    const TEXT: &[u8] =
+        b"[core]\n\tbare = false ; no\n\tworktree = ../a \\\n b\n[Remote \"Origin\"] url = \"x # y\"\n[core] bare\n";
+
+    #[test]
+    fn the_last_value_counts_and_names_of_subsections_are_exact() {
+        assert_eq!(value(TEXT, "core", "bare").as_deref(), Some("true"));
+        assert_eq!(value(TEXT, "remote \"Origin\"", "url").as_deref(), Some("x # y"));
+        assert_eq!(value(TEXT, "remote \"origin\"", "url"), None);
+    }
+
+    #[test]
+    fn settings_become_comments_with_all_their_lines() {
+        let rest = without(TEXT, "core", &["worktree", "bare"]);
+        let expected = b"[core]\n#\tbare = false ; no\n#\tworktree = ../a \\\n# b\n[Remote \"Origin\"] url = \"x # y\"\n[core]\n# bare\n";
+        assert_eq!(String::from_utf8_lossy(&rest), String::from_utf8_lossy(expected));
+    }
+
+    #[test]
+    fn what_is_no_configuration_is_read_without_harm() {
+        for text in [&b"["[..], b"[a", b"]", b"=", b"[]\\", b"\\\n", b"[core\nbare=1\n"] {
+            assert_eq!(value(text, "core", "worktree"), None);
+            assert_eq!(without(text, "x", &["y"]), text);
+        }
+    }
+
+    #[test]
+    fn a_url_is_shown_without_its_password() {
+        for (url, shown) in [
+            ("https://me:secret@example.org/a.git?token=b", "https://example.org/a.git"),
+            ("ssh://git@example.org:22/a", "ssh://example.org:22/a"),
+            ("git@example.org:a/b", "git@example.org:a/b"),
+            ("/srv/a@b", "/srv/a@b"),
+        ] {
+            assert_eq!(without_credentials(url), shown);
+        }
+    }
+}

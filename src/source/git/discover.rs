@@ -24,9 +24,9 @@ pub(super) fn discover(settings: &GitSettings) -> Discovery {
             Ok(path) if Layout::of(&path).is_some() => found.take(path),
             Ok(path) => {
                 let problem = problem("NotARepository", format!("{} is no git repository", path.display()));
-                found.unknown.push((name_of(&path), problem));
+                found.unknown.push((path, problem));
             }
-            Err(error) => found.unknown.push((name_of(path), problem("Path", error.to_string()))),
+            Err(error) => found.unknown.push((path.clone(), problem("Path", error.to_string()))),
         }
     }
     for folder in &settings.find_below {
@@ -42,8 +42,8 @@ struct Found {
     repositories: Vec<PathBuf>,
     /// Where they really are, each once.
     places: BTreeSet<PathBuf>,
-    /// Names of those that are none.
-    unknown: Vec<(Vec<u8>, Problem)>,
+    /// Those that are none.
+    unknown: Vec<(PathBuf, Problem)>,
     /// Folders that cannot be looked into.
     unlisted: Vec<String>,
 }
@@ -84,21 +84,25 @@ impl Found {
 
     fn discovery(self) -> Discovery {
         let mut counts: BTreeMap<Vec<u8>, usize> = BTreeMap::new();
-        for path in &self.repositories {
+        for path in self.repositories.iter().chain(self.unknown.iter().map(|(path, _)| path)) {
             *counts.entry(name_of(path)).or_default() += 1;
         }
-        let resource = |path: &PathBuf| {
+        let in_folder = |path: &Path| {
             let mut name = name_of(path);
             if counts.get(&name).is_some_and(|count| *count > 1) {
                 let hash = blake3::hash(path.as_os_str().as_bytes()).to_hex();
                 name.extend_from_slice(format!("@{}", &hash[..HASH_DIGITS]).as_bytes());
             }
+            [FOLDER.as_bytes(), b"/", &name].concat()
+        };
+        let resource = |path: &PathBuf| {
             let attributes = BTreeMap::from([("path".to_owned(), escape_path(path.as_os_str().as_bytes()))]);
-            Resource { source: NAME, path: [FOLDER.as_bytes(), b"/", &name].concat(), attributes }
+            Resource { source: NAME, path: in_folder(path), attributes }
         };
         let resources = self.repositories.iter().map(resource).collect();
-        let in_folder = |name: &[u8]| format!("{FOLDER}/{}", String::from_utf8_lossy(name));
-        let mut unknown: Vec<_> = self.unknown.into_iter().map(|(name, problem)| (in_folder(&name), problem)).collect();
+        let unknown = self.unknown.iter().map(|(path, problem)| (in_folder(path), problem.clone()));
+        let mut unknown: Vec<_> =
+            unknown.map(|(path, problem)| (String::from_utf8_lossy(&path).into_owned(), problem)).collect();
         if !self.unlisted.is_empty() {
             unknown.push((FOLDER.to_owned(), problem("Unlisted", self.unlisted.join("; "))));
         }

@@ -6,6 +6,8 @@
 const STAT_SIZE: usize = 40;
 /// Bytes of the header.
 const HEADER_SIZE: usize = 12;
+/// Bytes of all paths; an index in which each begins with the one before it says much in few bytes.
+const PATHS_SIZE_MAX: usize = 128 << 20;
 /// The bit of an entry's flags that says there are two bytes more of them.
 const EXTENDED: u16 = 0x4000;
 
@@ -28,9 +30,14 @@ impl Tracked {
         }
         let mut paths: Vec<Box<[u8]>> = Vec::new();
         let mut at = HEADER_SIZE;
+        let mut paths_size = 0;
         for _ in 0..count {
             let before = paths.last().map_or(&[][..], |path| path);
             let (path, end) = entry(body, at, id_size, version, before)?;
+            paths_size += path.len();
+            if paths_size > PATHS_SIZE_MAX {
+                return None;
+            }
             paths.push(path);
             at = end;
         }
@@ -101,4 +108,34 @@ fn offset(body: &[u8], mut at: usize) -> Option<(usize, usize)> {
         value = value.checked_add(1)?.checked_mul(128)?.checked_add(usize::from(byte & 0x7f))?;
     }
     Some((value, at + 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Tracked;
+
+    /// An index of version 4 whose paths each add a byte to the one before.
+    fn growing(count: u32) -> Vec<u8> {
+        let mut index = [&b"DIRC\0\0\0\x04"[..], &count.to_be_bytes()].concat();
+        for _ in 0..count {
+            index.extend([&[0; 62][..], b"\0a\0"].concat());
+        }
+        index.extend([0; 20]);
+        index
+    }
+
+    #[test]
+    fn an_index_whose_paths_outgrow_memory_is_none() {
+        let few = Tracked::parse(&growing(3), 20).expect("it is one");
+        assert!(few.has(b"a") && few.has(b"aaa") && !few.has(b"aaaa"));
+        assert_eq!(Tracked::parse(&growing(20_000), 20), None);
+    }
+
+    #[test]
+    fn an_index_cut_anywhere_is_none_or_less() {
+        let whole = growing(9);
+        for length in 0..whole.len() {
+            assert_eq!(Tracked::parse(&whole[..length], 20), None, "cut to {length}");
+        }
+    }
 }

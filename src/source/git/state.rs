@@ -145,7 +145,8 @@ impl Reader<'_> {
             let inner = folder.enter(&name, &listed);
             match name.to_bytes() {
                 b"objects" if share != Share::Own => self.state.objects = Some((listed, inner)),
-                b"worktrees" | b"sequencer" | b"rebase-apply" | b"rebase-merge" if share == Share::Shared => {}
+                b"modules" | b"worktrees" | b"sequencer" | b"rebase-apply" | b"rebase-merge"
+                    if share == Share::Shared => {}
                 b"modules" => self.modules(listed, inner),
                 name if MOVING.contains(&name) => self.moving(listed, inner, share),
                 _ => self.insert(Item::Folder(listed, inner)),
