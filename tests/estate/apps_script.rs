@@ -138,7 +138,9 @@ fn projects_are_what_the_service_has_and_unchanged_the_second_time() {
     for (path, (id, title)) in paths.iter().zip([all[0], all[2], all[1], all[3], all[4]]) {
         let wanted = expected(id, &project(id, title, &files()), false);
         assert_eq!(captured(&repository, &report, path), wanted, "{path}");
-        assert_eq!(record(&report, path).attributes["id"], id);
+        let attributes = &record(&report, path).attributes;
+        assert_eq!((attributes["id"].as_str(), attributes["title"].as_str()), (id, title));
+        assert_eq!(attributes["unavailable"], "triggers, script properties");
     }
     let second = back_up(&repository, &settings).record.summary;
     assert_eq!((second.new, second.changed, second.removed), (0, 0, 0));

@@ -246,7 +246,7 @@ fn agree(content: &str) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(20_000))]
+    #![proptest_config(ProptestConfig::with_cases(4_000))]
 
     #[test]
     fn what_is_in_a_value_for_any_reader_is_a_name_for_none(parts in proptest::collection::vec(part(), 0..24)) {

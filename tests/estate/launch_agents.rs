@@ -35,6 +35,9 @@ fn machine() -> tempfile::TempDir {
     write(&units.join("sync.service.d/override.conf"), b"[Service]\nNice=1\n");
     fs::create_dir(units.join("timers.target.wants")).expect("a folder");
     symlink("../sync.timer", units.join("timers.target.wants/sync.timer")).expect("a link");
+    // A hole of many zeros, and something behind it.
+    let holes = fs::File::create(units.join("sync.socket")).expect("a file");
+    std::os::unix::fs::FileExt::write_all_at(&holes, b"[Socket]\n", 1 << 20).expect("bytes");
     write(&home.path().join("crontab"), b"@daily true\n");
     home
 }
@@ -83,8 +86,8 @@ fn files_are_as_they_stand_on_the_disk_and_nothing_else_is_captured() {
     assert_eq!(bytes(&lists), on_disk(&folders[0], &["", "binary.plist", "com.example.mail.plist", "linked.plist"]));
     assert_eq!(lists["linked.plist"].0.kind, EntryKind::Symlink(b"/nowhere/at/all.plist".to_vec()));
     let units = of(&folders[1]);
-    let wanted = ["", "sync.service", "sync.service.d/", "sync.service.d/override.conf", "timers.target.wants/"];
-    let wanted = [&wanted[..], &["timers.target.wants/sync.timer"]].concat();
+    let wanted = ["", "sync.service", "sync.service.d/", "sync.service.d/override.conf", "sync.socket"];
+    let wanted = [&wanted[..], &["timers.target.wants/", "timers.target.wants/sync.timer"]].concat();
     assert_eq!(bytes(&units), on_disk(&folders[1], &wanted));
     let table = of(&folders[2]);
     assert_eq!(bytes(&table), BTreeMap::from([(String::new(), b"@daily true\n".to_vec())]));

@@ -23,6 +23,8 @@ mod token;
 
 const NAME: &str = "apps-script";
 const FOLDER: &str = "gas-projects";
+/// What the service gives nobody; said of each project.
+const UNAVAILABLE: &str = "triggers, script properties";
 /// Versions and deployments on a page, the most that the service gives.
 const PAGE_SIZE: &str = "50";
 
@@ -185,7 +187,7 @@ impl Source for AppsScript {
             }
         }
         found.resources.extend(names(&titles).into_iter().map(|(id, name)| {
-            let attributes = [("id", id), ("title", titles[id].as_str())];
+            let attributes = [("id", id), ("title", titles[id].as_str()), ("unavailable", UNAVAILABLE)];
             resource(NAME, format!("{FOLDER}/{name}"), attributes)
         }));
         Ok(found)
