@@ -67,8 +67,8 @@ impl Source for Estate {
         "shelf"
     }
 
-    fn folders(&self) -> Vec<&'static str> {
-        vec!["lambda-functions", "s3-buckets"]
+    fn folders(&self) -> Vec<String> {
+        vec!["lambda-functions".to_owned(), "s3-buckets".to_owned()]
     }
 
     async fn discover(&self) -> Result<Discovery, Problem> {
