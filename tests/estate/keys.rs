@@ -51,7 +51,8 @@ fn restored_without_loss(bench: &Bench, record: &SnapshotRecord, keys: &BTreeSet
     let restored = files(&bench.out(BUCKET));
     let list = std::fs::read(bench.out(LIST)).map_err(|error| error.to_string())?;
     let lines = lines(&list);
-    if restored.len() != keys.len() || lines.len() != keys.len() {
+    // Where names fold, another run may spell others than the last, whose files stay.
+    if restored.len() < keys.len() || told.is_empty() && restored.len() > keys.len() || lines.len() != keys.len() {
         return Err(format!("{} files, {} lines: {told:?}", restored.len(), lines.len()));
     }
     for thing in &estate.resources[BUCKET] {
@@ -165,7 +166,7 @@ impl Folding {
             status.is_ok_and(|status| status.success())
         };
         let is_mounted = run("mount", &["-t", "tmpfs", "-o", "size=64m,casefold", "tmpfs"], folder.path());
-        let mounted = is_mounted.then_some(Self(folder))?;
+        let mounted = is_mounted.then(|| Self(folder))?;
         let folded = mounted.0.path().join("folded");
         std::fs::create_dir(&folded).ok()?;
         run("chattr", &["+F"], &folded).then_some(mounted)
@@ -290,9 +291,9 @@ fn what_is_known_of_a_snapshot_stands_at_its_top() {
     assert_eq!(said("/accounts"), serde_json::json!(["123456789012"]));
     assert_eq!(said("/regions"), serde_json::json!(["eu-central-1"]));
     assert_eq!((said("/coverage"), said("/gaps")), ("partial".into(), 1.into()));
-    let counts =
-        ["resources", "complete", "partial", "failed", "gaps"].map(|name| said(&format!("/sources/shelf/{name}")));
-    assert_eq!(counts, [3, 1, 1, 1, 1].map(Value::from));
+    let counts = ["resources", "complete", "partial", "failed", "gaps", "denied"]
+        .map(|name| said(&format!("/sources/shelf/{name}")));
+    assert_eq!(counts, [3, 1, 1, 1, 1, 1].map(Value::from));
     assert_eq!(said("/totals/files"), 3);
     assert_eq!(
         (said("/resources/0/path"), said("/resources/0/coverage")),

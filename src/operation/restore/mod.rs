@@ -29,6 +29,7 @@ use crate::tree::error::TreeError;
 
 pub mod finish;
 mod objects;
+mod place;
 mod plan;
 mod select;
 mod values;

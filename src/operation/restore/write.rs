@@ -12,8 +12,8 @@ use crossbeam_channel::Receiver;
 use crate::entry::{Content, EntryKind, Metadata, Piece};
 use crate::id::PackId;
 use crate::operation::backup::error_chain;
+use crate::operation::restore::place::Names;
 use crate::operation::restore::plan::has_content;
-use crate::operation::restore::select::split;
 use crate::operation::restore::window::{
     FileState, GoesTo, Link, Loss, Missing, Planned, SharedFile, Thing, Unit, Wanted, Window,
 };
@@ -21,14 +21,12 @@ use crate::operation::restore::{Context, RestoreError, values};
 use crate::operation::target::Target;
 use crate::operation::target::directory::Directory;
 use crate::operation::target::error::{TargetError, TargetWarning};
-use crate::operation::target::escape::{Kept, Last, escape_name, must_escape, spell};
 use crate::operation::target::file::TargetFile;
 use crate::operation::target::metadata::Attribute;
 use crate::operation::target::node::{LinkedFile, Node};
 use crate::progress::Event;
 use crate::repository::error::RepositoryError;
 use crate::repository::reader::FrameReader;
-use crate::resource::escape_path;
 use crate::storage::name::ObjectName;
 use crate::storage::together::threads as threads_for;
 use crate::storage::{ByteRange, StorageErrorKind};
@@ -66,14 +64,14 @@ pub(super) fn write<'t>(
 }
 
 /// One thread at work on a window.
-struct Writer<'w, 'c, 't> {
-    context: &'w Context<'c>,
-    target: &'t Target,
+pub(super) struct Writer<'w, 'c, 't> {
+    pub(super) context: &'w Context<'c>,
+    pub(super) target: &'t Target,
     window: &'w Window<'t>,
     /// Packs that were told of already.
     damaged: &'w Mutex<HashSet<PackId>>,
     /// The folder of the last file, as the next one mostly is in it too.
-    folder: Option<Arc<Directory>>,
+    pub(super) folder: Option<Arc<Directory>>,
 }
 
 impl<'t> Writer<'_, '_, 't> {
@@ -388,83 +386,6 @@ impl<'t> Writer<'_, '_, 't> {
         self.end(planned, outcome);
     }
 
-    /// Does something at an entry's place; where the file system cannot hold the name, under an escaped one.
-    fn at_place<T>(
-        &mut self,
-        planned: &Planned,
-        make: impl Fn(&Arc<Directory>, &[u8]) -> Result<T, TargetError>,
-    ) -> Result<T, TargetError> {
-        let place = self.place(planned, planned.spelling);
-        let error = match self.at(&place, &make) {
-            Err(error) if error.asks_for_an_escaped_name() => error,
-            outcome => return outcome,
-        };
-        let why = error_chain(&error);
-        let folder = self.folded(planned, Names::Above)?;
-        let whole = self.context.selection.parts[planned.part].unspelled(&planned.entry);
-        let name = whole.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
-        let usual = if self.is_local(planned) { name.to_vec() } else { spell(name, planned.spelling) };
-        let mut used = joined(folder.path(), &usual);
-        let mut tried = if used == place { Err(error) } else { self.at(&used, &make) };
-        if let Err(error) = &tried
-            && error.asks_for_an_escaped_name()
-        {
-            let kept = if planned.spelling == Last::AsItIs { Kept::Plain } else { Kept::Aside };
-            used = joined(folder.path(), &escape_name(name, kept));
-            tried = self.at(&used, &make);
-        }
-        let made = tried?;
-        let message = format!("{why}; it is restored as {}", escape_path(&used));
-        self.context.progress.report(Event::Warning { message });
-        self.context.respell(planned, used);
-        Ok(made)
-    }
-
-    /// Whether a file system had it, so that its names are such as file systems hold.
-    fn is_local(&self, planned: &Planned) -> bool {
-        matches!(planned.entry.metadata, Metadata::Posix(_))
-    }
-
-    /// The folder that an entry goes to or is, made; names of it that the target takes for others are escaped.
-    fn folded(&self, planned: &Planned, which: Names) -> Result<Arc<Directory>, TargetError> {
-        let whole = self.context.selection.parts[planned.part].unspelled(&planned.entry);
-        let is_local = self.is_local(planned);
-        let mut folder = self.target.directory(b"")?;
-        let mut names: Vec<&[u8]> = whole.split(|&byte| byte == b'/').collect();
-        if which == Names::Above {
-            names.pop();
-        }
-        for name in names {
-            let spelled = if !is_local && must_escape(name) { escape_name(name, Kept::Most) } else { name.to_vec() };
-            folder = match self.target.directory(&joined(folder.path(), &spelled)) {
-                Err(error) if error.asks_for_an_escaped_name() => {
-                    self.target.directory(&joined(folder.path(), &escape_name(name, Kept::Plain)))?
-                }
-                outcome => outcome?,
-            };
-        }
-        Ok(folder)
-    }
-
-    fn at<T>(
-        &mut self,
-        place: &[u8],
-        make: impl Fn(&Arc<Directory>, &[u8]) -> Result<T, TargetError>,
-    ) -> Result<T, TargetError> {
-        let (folder, name) = split(place);
-        let folder = match &self.folder {
-            Some(last) if last.path() == folder => Arc::clone(last),
-            _ => self.target.directory(folder)?,
-        };
-        let made = make(&folder, name);
-        self.folder = Some(folder);
-        made
-    }
-
-    fn place(&self, planned: &Planned, spelling: Last) -> Vec<u8> {
-        self.context.selection.parts[planned.part].place(&planned.entry, spelling)
-    }
-
     fn layout_path(&self, planned: &Planned) -> Vec<u8> {
         self.context.selection.parts[planned.part].layout_path(planned.entry.path.as_bytes())
     }
@@ -481,16 +402,4 @@ impl<'t> Writer<'_, '_, 't> {
             Err(error) => self.context.refused(self.layout_path(planned), error),
         }
     }
-}
-
-/// Which names of a place are of folders.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Names {
-    All,
-    /// All but the last.
-    Above,
-}
-
-fn joined(folder: &[u8], name: &[u8]) -> Vec<u8> {
-    if folder.is_empty() { name.to_vec() } else { [folder, name].join(&b'/') }
 }

@@ -210,7 +210,39 @@ mod tests {
         assert_eq!(folded.len(), names.len(), "{folded:?}");
     }
 
+    /// What a file system that folds names might take for the same.
+    fn folded(name: &[u8]) -> String {
+        String::from_utf8_lossy(name).to_lowercase()
+    }
+
     proptest! {
+        #[test]
+        fn plain_spellings_fold_into_no_other_name(names in prop::collection::btree_set("[aAbB%~=+./\u{e9}\u{c9}-]{0,4}", 2..12)) {
+            let names: Vec<&[u8]> = names.iter().map(|name| name.as_bytes()).collect();
+            let mut plain = BTreeMap::new();
+            for name in &names {
+                for kept in [Kept::Plain, Kept::Aside] {
+                    let other = plain.insert(folded(&escape_name(name, kept)), (name, kept));
+                    prop_assert!(other.is_none(), "{:?}", other);
+                }
+            }
+            for name in &names {
+                let usual = if must_escape(name) { escape_name(name, Kept::Most) } else { name.to_vec() };
+                let yielding = escape_name(name, Kept::Most);
+                prop_assert!(!plain.contains_key(&folded(&usual)) && !plain.contains_key(&folded(&yielding)));
+            }
+        }
+
+        #[test]
+        fn any_key_can_be_read_off_its_path(key in prop::collection::vec(any::<u8>(), 1..600), last in 0_usize..4) {
+            let last = [Last::AsItIs, Last::Yields, Last::Escaped(Kept::Plain), Last::Escaped(Kept::Aside)][last];
+            let path = spell(&key, last);
+            prop_assert_eq!(unspell(&path), Some(key));
+            for name in path.split(|&byte| byte == b'/') {
+                prop_assert!(name.len() <= NAME_LENGTH_MAX && !matches!(name, b"" | b"." | b"..") && !name.contains(&0));
+            }
+        }
+
         #[test]
         fn any_name_can_be_read_off_its_spelling(name in prop::collection::vec(any::<u8>(), 0..1100), plain in any::<bool>()) {
             let spelling = escape_name(&name, if plain { Kept::Plain } else { Kept::Most });

@@ -2,17 +2,20 @@
 //!
 //! It says only what the snapshot's record says, in one way: `schema`, `time`, `host`, `user`, `series`, `tags`, `description`, `tool`;
 //! `accounts` and `regions`; `totals`, and with them `sources` by name, each with `resources` and how many of these are `complete`,
-//! `partial` and `failed`; `gaps` and how many are listed; `coverage`, in one word. Last `resources`, each with `path`, `source`,
+//! `partial` and `failed`, its `gaps` and how many of these were `denied`; `gaps` in all; `coverage`, in one word; `asked`: which
+//! sources were asked, in which account and regions, and what was left out. Last `resources`, each with `path`, `source`,
 //! `coverage`, `totals`, `attributes`, `scope` (filters of the backup), and its `gaps` or the `reason` it failed for.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use crate::resource::{Coverage, Gap, ResourceRecord, SnapshotRecord, Totals};
+use crate::resource::{Asked, Coverage, Gap, ResourceRecord, SnapshotRecord, Totals};
 
 /// Of the document itself.
 const SCHEMA: u32 = 1;
+/// What the words of services begin with for what they do not allow.
+const DENIED: [&str; 4] = ["AccessDenied", "Unauthorized", "Forbidden", "NotAuthorized"];
 
 #[derive(Serialize)]
 struct Document<'d> {
@@ -31,6 +34,8 @@ struct Document<'d> {
     totals: Totals,
     gaps: u64,
     sources: BTreeMap<&'d str, Source>,
+    #[serde(skip_serializing_if = "<[Asked]>::is_empty")]
+    asked: &'d [Asked],
     resources: Vec<Resource<'d>>,
 }
 
@@ -41,6 +46,7 @@ struct Source {
     partial: u64,
     failed: u64,
     gaps: u64,
+    denied: u64,
     totals: Totals,
 }
 
@@ -77,9 +83,11 @@ pub fn document(record: &SnapshotRecord) -> Vec<u8> {
         totals.add(&resource.totals);
         match &resource.coverage {
             Coverage::Complete => source.complete += 1,
-            Coverage::Partial { count, .. } => {
+            Coverage::Partial { gaps, count } => {
+                let is_denied = |gap: &&Gap| DENIED.iter().any(|word| gap.code.starts_with(word));
                 source.partial += 1;
                 source.gaps += count;
+                source.denied += gaps.iter().filter(is_denied).count() as u64;
             }
             Coverage::Failed { .. } => source.failed += 1,
         }
@@ -93,12 +101,13 @@ pub fn document(record: &SnapshotRecord) -> Vec<u8> {
         tags: &record.tags,
         description: &record.description,
         tool: &record.tool,
-        accounts: attributes(record, "account"),
-        regions: attributes(record, "region"),
+        accounts: attributes(record, "account", record.asked.iter().map(|asked| asked.account.as_str())),
+        regions: attributes(record, "region", record.asked.iter().flat_map(|asked| &asked.regions).map(String::as_str)),
         coverage: worst(record),
         totals,
         gaps: sources.values().map(|source| source.gaps).sum(),
         sources,
+        asked: &record.asked,
         resources: record.resources.iter().map(resource_of).collect(),
     };
     let mut text = serde_json::to_vec_pretty(&document).expect("because it is plain data");
@@ -106,10 +115,10 @@ pub fn document(record: &SnapshotRecord) -> Vec<u8> {
     text
 }
 
-/// The values that an attribute has.
-fn attributes<'r>(record: &'r SnapshotRecord, name: &str) -> BTreeSet<&'r str> {
+/// The values that an attribute has, and more.
+fn attributes<'r>(record: &'r SnapshotRecord, name: &str, more: impl Iterator<Item = &'r str>) -> BTreeSet<&'r str> {
     let values = record.resources.iter().filter_map(|resource| resource.attributes.get(name));
-    values.map(String::as_str).filter(|value| !value.is_empty()).collect()
+    values.map(String::as_str).chain(more).filter(|value| !value.is_empty()).collect()
 }
 
 fn resource_of(record: &ResourceRecord) -> Resource<'_> {

@@ -153,9 +153,12 @@ pub fn lines(
 fn append_line(entry: &Entry, path: &[u8], target: &mut Vec<u8>) {
     let key = entry.path.as_bytes();
     let none = ObjectMetadata::default();
-    let object = if let Metadata::Object(object) = &entry.metadata { object } else { &none };
+    let (object, is_known) = match &entry.metadata {
+        Metadata::Object(object) => (&**object, true),
+        Metadata::None | Metadata::Posix(_) => (&none, false),
+    };
     let exact = |bytes: &[u8]| std::str::from_utf8(bytes).is_err().then(|| hex::encode(bytes));
-    let modified = i32::try_from(object.modified.nanoseconds).ok();
+    let modified = i32::try_from(object.modified.nanoseconds).ok().filter(|_| is_known);
     let modified = modified.and_then(|nanoseconds| jiff::Timestamp::new(object.modified.seconds, nanoseconds).ok());
     let line = Line {
         key: String::from_utf8_lossy(key),
