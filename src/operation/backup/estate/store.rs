@@ -44,6 +44,9 @@ pub(super) struct Storer<'c> {
     pages: PageWriter<'c>,
 }
 
+/// Content that is stored and its length, or why there is none.
+type Stored = Result<(Content, u64), Problem>;
+
 /// An entry whose content is here or on its way.
 struct Pending {
     entry: Entry,
@@ -346,7 +349,7 @@ impl Filler<'_, '_, '_> {
         entry: &mut Entry,
         mut parts: mpsc::Receiver<Part>,
         map: &mut Map<'_, '_>,
-    ) -> Result<Result<(Content, u64), Problem>, BackupError> {
+    ) -> Result<Stored, BackupError> {
         loop {
             if let Some(stored) = self.receive_once(entry, &mut parts, map)? {
                 return Ok(stored);
@@ -360,7 +363,7 @@ impl Filler<'_, '_, '_> {
         entry: &mut Entry,
         parts: &mut mpsc::Receiver<Part>,
         map: &mut Map<'_, '_>,
-    ) -> Result<Option<Result<(Content, u64), Problem>>, BackupError> {
+    ) -> Result<Option<Stored>, BackupError> {
         let early = || Problem { reason: "the answer ended early".to_owned(), ..Problem::default() };
         match parts.blocking_recv() {
             Some(Part::Opened(metadata, missing)) => {
