@@ -77,7 +77,7 @@ fn accounts_are_captured_as_configured_and_only_what_was_looked_for_can_be_gone(
     let plan = told.iter().find(|line| line["type"] == "plan").expect("a plan");
     let lambda =
         plan["sources"].as_array().expect("a list").iter().find(|of| of["source"] == "lambda").expect("lambda");
-    assert!(lambda["calls"].as_u64() > Some(20) && lambda["resources"].as_array().map(Vec::len) == Some(4), "{lambda}");
+    assert!(lambda["calls"].as_u64() > Some(20) && lambda["resources"].as_array().map(Vec::len) > Some(4), "{lambda}");
     assert_eq!(estate.snap(&["snapshots"]).status.code(), Some(10), "there is not even a repository");
 
     // Everything of both, names of the second with its number.

@@ -55,7 +55,8 @@ impl Estate {
     fn of_moto() -> Self {
         let arguments = |port: u16, _: &Path| ["-H", "127.0.0.1", "-p", &port.to_string()].map(str::to_owned).to_vec();
         let server = Server::start(&installed("moto_server"), arguments, |command, _| {
-            command.env("MOTO_IAM_LOAD_MANAGED_POLICIES", "true");
+            // Certificates are valid at once, and not so many seconds later.
+            command.env("MOTO_IAM_LOAD_MANAGED_POLICIES", "true").env("MOTO_ACM_VALIDATION_WAIT", "0");
         });
         Self::built(server)
     }

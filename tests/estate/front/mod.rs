@@ -85,6 +85,8 @@ pub(crate) struct Seen {
     pub(crate) target: String,
     pub(crate) body: String,
     pub(crate) status: u16,
+    /// Whether it was refused as too much.
+    pub(crate) is_throttled: bool,
     pub(crate) begin: Instant,
     pub(crate) end: Instant,
 }
@@ -231,8 +233,11 @@ impl Shared {
             let is_too_much = held(&self.limits).as_mut().is_some_and(|limits| !limits.take(&call));
             let script = Arc::clone(&self.script.read().unwrap_or_else(PoisonError::into_inner));
             let effect = if is_too_much { Effect::Throttle } else { script(&call) };
-            std::thread::sleep(*held(&self.latency));
+            // Let go of before it sleeps, or all would wait for one another.
+            let latency = *held(&self.latency);
+            std::thread::sleep(latency);
             let is_cut = matches!(effect, Effect::Truncate);
+            let is_throttled = matches!(effect, Effect::Throttle);
             let answer = match effect {
                 Effect::Pass | Effect::Truncate => self.ask(&request)?,
                 Effect::Answer(answer) => answer,
@@ -247,6 +252,7 @@ impl Shared {
                 target: call.target,
                 body: call.body,
                 status: answer.status,
+                is_throttled,
                 begin,
                 end: Instant::now(),
             });

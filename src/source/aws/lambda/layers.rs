@@ -53,6 +53,9 @@ async fn capture_version(
     let mut layer = ask!(calls, "GetLayerVersion", layer).await;
     let location = layer.as_mut().ok().and_then(|layer| take_location(layer, "Content"));
     let content = layer.as_ref().ok().map(|layer| layer["Content"].clone()).unwrap_or_default();
+    if let Err(refusal) = &layer {
+        sink.gap(&format!("{number}/layer.zip"), refusal.clone().into_problem()).await?;
+    }
     document.part("Layer", layer).await?;
     let policy = client.get_layer_version_policy().layer_name(name).version_number(number);
     document.part("Policy", or_absent(ask!(calls, "GetLayerVersionPolicy", policy).await, ABSENT)).await?;

@@ -138,6 +138,16 @@ impl Ask {
     }
 }
 
+impl Ask {
+    /// Whether the answers that tell if there is something to ask for are there.
+    fn is_decided(&self, things: &[&Value]) -> bool {
+        self.parameters
+            .iter()
+            .filter_map(|(_, written)| written.strip_prefix('?')?.split_once('/'))
+            .all(|(part, _)| things.iter().any(|thing| thing.get(part).is_some()))
+    }
+}
+
 /// A member of the first thing that has it.
 fn find(things: &[&Value], member: &str) -> Value {
     let pointer = format!("/{member}");
@@ -246,7 +256,10 @@ impl Asked<'_> {
     /// A part of the document, with all that is asked about its things. What cannot be had is a gap.
     fn part<'p>(&'p self, ask: &'p Ask, around: &'p [&'p Value]) -> Part<'p> {
         Box::pin(async move {
-            let Some(request) = ask.request(around, self.calls.account) else { return Ok(Some(Value::Null)) };
+            let Some(request) = ask.request(around, self.calls.account) else {
+                // Nothing to ask for is an answer; of what could not be had, nobody knows what there would be to ask for.
+                return Ok(ask.is_decided(around).then_some(Value::Null));
+            };
             let answer = match ask.list {
                 None => single(&self.calls, self.service, ask, &request).await,
                 Some(list) => things(&self.calls, self.service, ask, &request, list).await.map(Value::Array),
