@@ -18,12 +18,12 @@ use crate::estate::zips::{Member, Packing, member, zip};
 const FUNCTION: &str = "lambda-functions/site";
 
 /// A function of this archive.
-fn function(archive: Vec<u8>) -> Estate {
-    Estate::of([(FUNCTION, vec![object(b"config.json", b"{}\n"), object(b"function.zip", &archive)])])
+fn function(archive: &[u8]) -> Estate {
+    Estate::of([(FUNCTION, vec![object(b"config.json", b"{}\n"), object(b"function.zip", archive)])])
 }
 
 fn captured(bench: &Bench, members: &[Member]) -> SnapshotRecord {
-    bench.capture(&function(zip(members))).record
+    bench.capture(&function(&zip(members))).record
 }
 
 /// Bytes that do not compress.
@@ -58,7 +58,7 @@ fn members_of_a_function_are_listed_read_and_restored_beside_its_archive() {
         member("empty", b""),
     ];
     let archive = zip(&members);
-    let record = bench.capture(&function(archive.clone())).record;
+    let record = bench.capture(&function(&archive)).record;
     let listed = bench.list(&record, FUNCTION);
     let names = ["bin/link", "bin/tool", "empty", "index.py", "kept/", "lib/large", "lib/plain"];
     assert_eq!(below(&listed), names);
@@ -130,7 +130,7 @@ fn what_an_archive_should_not_hold_is_listed_and_not_written() {
         pipe,
     ];
     let archive = zip(&members);
-    let record = bench.capture(&function(archive.clone())).record;
+    let record = bench.capture(&function(&archive)).record;
     let listed = bench.list(&record, FUNCTION);
     let why = |name: &str| {
         let found = below(&listed).into_iter().find_map(|line| line.strip_prefix(name));
@@ -201,7 +201,7 @@ fn what_is_no_archive_has_no_members() {
     let whole = zip(&[member("a", b"1")]);
     for bytes in [b"not an archive".to_vec(), Vec::new(), whole[..whole.len() - 30].to_vec(), noise(4, 100_000)] {
         let bench = Bench::new();
-        let record = bench.capture(&function(bytes.clone())).record;
+        let record = bench.capture(&function(&bytes)).record;
         let listed = bench.list(&record, FUNCTION);
         assert_eq!(listed, ["lambda-functions/site/config.json", "lambda-functions/site/function.zip"]);
         let (report, told) = bench.restore(&record, &bench.request());
@@ -221,7 +221,7 @@ fn any_archive_is_read_to_the_end_or_refused() {
             bytes[at] ^= dice.next().to_le_bytes()[0];
         }
         let bench = Bench::new();
-        let record = bench.capture(&function(bytes.clone())).record;
+        let record = bench.capture(&function(&bytes)).record;
         bench.list(&record, "");
         let (report, _) = bench.restore(&record, &bench.request());
         assert_eq!(report.lost, 0, "round {round}");
@@ -387,10 +387,9 @@ fn five_versions_of_a_function_that_differ_in_one_file_share_the_rest() {
         members[100].body = noise(1000 + version, 20_000);
         let archive = zip(&members);
         size = archive.len() as u64;
-        stored.push(bench.capture(&function(archive)).record.summary.bytes_stored);
+        stored.push(bench.capture(&function(&archive)).record.summary.bytes_stored);
     }
     let later: u64 = stored[1..].iter().sum();
-    println!("{size} bytes an archive; stored for each of five: {stored:?}");
     assert!(stored[0] >= size, "{stored:?}");
     // Two members and the directory, which has the places of all that follow, and what a session costs.
     assert!(later <= 4 * (size / 20), "{stored:?} of {size}");
