@@ -159,6 +159,9 @@ mod tests {
 
     use super::*;
 
+    /// Makes a document of a list.
+    type Wrap<'w> = &'w dyn Fn(Value) -> Value;
+
     /// Whether two documents are one in the view.
     fn same(service: &str, file: &str, one: &Value, other: &Value) -> bool {
         is_same(service, file.as_bytes(), one.to_string().as_bytes(), other.to_string().as_bytes())
@@ -204,7 +207,7 @@ mod tests {
 
     #[test]
     fn lists_whose_order_has_a_meaning_keep_it() {
-        let pair = |wrap: &dyn Fn(Value) -> Value| {
+        let pair = |wrap: Wrap<'_>| {
             let (one, other) = (json!({ "Name": "a" }), json!({ "Name": "b" }));
             [wrap(json!([one, other])), wrap(json!([other, one]))]
         };
@@ -217,7 +220,7 @@ mod tests {
         let statements = |items: Value| json!([{ "AssumeRolePolicyDocument": { "Statement": items } }]);
         let layers = |items: Value| json!({ "Function": { "Configuration": { "Layers": items } } });
         let keys = |items: Value| json!({ "Table": { "KeySchema": items } });
-        let cases: [(&str, &str, &dyn Fn(Value) -> Value); 9] = [
+        let cases: [(&str, &str, Wrap<'_>); 9] = [
             ("cloudfront", "config.json", &behaviours),
             ("cloudfront", "config.json", &members),
             ("s3", "", &routing),

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use super::form::sort;
+use crate::source::canonical::form::sort;
 
 /// Members of a statement that are sets.
 const SETS: &[&str] = &["Action", "NotAction", "NotResource", "Resource"];
