@@ -231,7 +231,9 @@ impl Shared {
             let is_too_much = held(&self.limits).as_mut().is_some_and(|limits| !limits.take(&call));
             let script = Arc::clone(&self.script.read().unwrap_or_else(PoisonError::into_inner));
             let effect = if is_too_much { Effect::Throttle } else { script(&call) };
-            std::thread::sleep(*held(&self.latency));
+            // Let go of before it sleeps, or all would wait for one another.
+            let latency = *held(&self.latency);
+            std::thread::sleep(latency);
             let is_cut = matches!(effect, Effect::Truncate);
             let answer = match effect {
                 Effect::Pass | Effect::Truncate => self.ask(&request)?,
