@@ -18,7 +18,6 @@ use std::time::{Duration, Instant};
 #[expect(dead_code, reason = "nothing goes wrong here")]
 mod front;
 #[path = "../tests/servers.rs"]
-#[expect(dead_code, reason = "the tests want more of it")]
 mod servers;
 #[path = "../tests/estate/stage.rs"]
 #[expect(dead_code, reason = "the tests want more of it")]
@@ -99,7 +98,7 @@ fn told(name: &str, seconds: f64, peak: u64, seen: &[Seen]) {
     let bound = bounds.first().map_or(0.0, |bound| bound.2);
     let in_turn = |seen: &[&Seen]| -> f64 { seen.iter().map(|seen| (seen.end - seen.begin).as_secs_f64()).sum() };
     let all: Vec<&Seen> = seen.iter().collect();
-    let throttled = seen.iter().filter(|seen| matches!(seen.status, 429 | 503)).count();
+    let throttled = seen.iter().filter(|seen| seen.is_throttled).count();
     println!("{name}: {seconds:.1} s, bound {bound:.1} s, ratio {:.3}; peak memory {} MB", seconds / bound, peak >> 20);
     println!(
         "  {} calls, {} at once, {throttled} refused; one after another {:.1} s",

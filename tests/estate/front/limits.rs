@@ -87,7 +87,8 @@ impl Limits {
 /// The seconds that each class needs at least for what was asked, without one answer's delay: the service, how many, how long.
 pub(crate) fn bounds<'s>(seen: impl IntoIterator<Item = &'s Seen>) -> Vec<(String, u32, f64)> {
     let mut counts: HashMap<(String, usize), u32> = HashMap::new();
-    for seen in seen {
+    // What was refused was asked again.
+    for seen in seen.into_iter().filter(|seen| !seen.is_throttled) {
         if let Some(class) = class_of(&seen.service, &seen.action) {
             *counts.entry((seen.service.clone(), class)).or_default() += 1;
         }

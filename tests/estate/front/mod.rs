@@ -85,6 +85,8 @@ pub(crate) struct Seen {
     pub(crate) target: String,
     pub(crate) body: String,
     pub(crate) status: u16,
+    /// Whether it was refused as too much.
+    pub(crate) is_throttled: bool,
     pub(crate) begin: Instant,
     pub(crate) end: Instant,
 }
@@ -235,6 +237,7 @@ impl Shared {
             let latency = *held(&self.latency);
             std::thread::sleep(latency);
             let is_cut = matches!(effect, Effect::Truncate);
+            let is_throttled = matches!(effect, Effect::Throttle);
             let answer = match effect {
                 Effect::Pass | Effect::Truncate => self.ask(&request)?,
                 Effect::Answer(answer) => answer,
@@ -249,6 +252,7 @@ impl Shared {
                 target: call.target,
                 body: call.body,
                 status: answer.status,
+                is_throttled,
                 begin,
                 end: Instant::now(),
             });
