@@ -42,6 +42,8 @@ struct Shelf {
     documents: Vec<(&'static str, serde_json::Value)>,
     ending: Option<Problem>,
     is_large: bool,
+    /// Paths of documents that are refused, wholly or in part.
+    refused: Vec<&'static str>,
     opened: Arc<AtomicU64>,
     notes: Vec<String>,
 }
@@ -49,7 +51,16 @@ struct Shelf {
 impl Shelf {
     fn new(name: &'static str, things: Vec<Thing>) -> Self {
         let (documents, notes) = (Vec::new(), Vec::new());
-        Self { name, things, documents, ending: None, is_large: true, opened: Arc::default(), notes }
+        Self {
+            name,
+            things,
+            documents,
+            ending: None,
+            is_large: true,
+            refused: Vec::new(),
+            opened: Arc::default(),
+            notes,
+        }
     }
 }
 
@@ -103,6 +114,9 @@ impl Source for Shelf {
     }
 
     async fn capture(&self, _resource: &Resource, sink: &EntrySink) -> Result<(), Stopped> {
+        for path in &self.refused {
+            sink.gap(path, denied()).await?;
+        }
         for (path, document) in &self.documents {
             sink.document(path, document).await?;
         }
@@ -239,6 +253,26 @@ fn a_document_that_differs_in_what_changes_by_itself_is_unchanged() {
     assert_eq!(record(&second, "dynamodb/one").root, record(&first, "dynamodb/one").root);
     assert_eq!((second.record.summary.unchanged, second.record.summary.changed), (1, 0));
     assert_eq!(capture(&repository, vec![table(2, "b")]).record.summary.changed, 1);
+}
+
+#[test]
+fn a_document_that_lacked_a_part_is_not_taken_for_a_whole_one() {
+    let repository = repository();
+    let account = |document: Option<serde_json::Value>, refused: &[&'static str]| {
+        let mut shelf = Shelf::new("iam", Vec::new());
+        shelf.is_large = false;
+        shelf.documents = document.into_iter().map(|document| ("account.json", document)).collect();
+        shelf.refused = refused.to_vec();
+        shelf
+    };
+    // The part that is refused changes by itself, so that nothing else tells the two apart.
+    let (whole, part) = (serde_json::json!({"A": 1, "SummaryMap": {"Users": 1}}), serde_json::json!({"A": 1}));
+    capture(&repository, vec![account(Some(part), &["account.json"])]);
+    let closed = capture(&repository, vec![account(Some(whole), &[])]);
+    assert_eq!((closed.record.summary.changed, closed.gap_count()), (1, 0));
+    // All of it is refused: nobody knows that it is gone.
+    let refused = capture(&repository, vec![account(None, &["account.json"])]);
+    assert_eq!((refused.record.summary.removed, refused.gap_count()), (0, 1));
 }
 
 #[test]

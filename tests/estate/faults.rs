@@ -163,7 +163,10 @@ fn each_action_that_is_denied_is_named_and_takes_nothing_else_with_it() {
                 .collect()
         };
         if roots(&closed) != roots(&clean) {
-            found.push(format!("after {denied:?} the next run is not as if nothing had been"));
+            let (closed, clean) = (roots(&closed), roots(&clean));
+            let other: Vec<&String> =
+                clean.iter().filter(|(path, of)| closed.get(*path) != Some(of)).map(|(path, _)| path).collect();
+            found.push(format!("after {denied:?} the next run is not as if nothing had been: {other:?}"));
         }
     }
     assert!(found.is_empty(), "{}", found.join("\n"));

@@ -80,16 +80,20 @@ impl Intercept for WholeXml {
     }
 }
 
-/// Whether what begins with an element ends with it.
+/// Whether what begins with an element ends with it; nothing at all is whole too.
 fn is_whole_xml(body: &[u8]) -> bool {
     let text = String::from_utf8_lossy(body);
-    let begin = text.find(|character: char| !character.is_whitespace()).map_or("", |at| &text[at..]);
-    let begin =
-        if begin.starts_with("<?") { begin.split_once("?>").map_or("", |(_, rest)| rest.trim_start()) } else { begin };
-    let Some(root) = begin.strip_prefix('<') else { return begin.is_empty() };
-    let name = root.split(|character: char| character.is_whitespace() || "/>".contains(character)).next();
-    let end = text.trim_end();
-    end.ends_with(&format!("</{}>", name.unwrap_or_default())) || (end.ends_with("/>") && end.matches('<').count() <= 2)
+    let text = text.trim();
+    if text.is_empty() {
+        return true;
+    }
+    let begin = match text.strip_prefix("<?") {
+        Some(declaration) => declaration.split_once("?>").map_or("", |(_, rest)| rest.trim_start()),
+        None => text,
+    };
+    let Some((tag, rest)) = begin.strip_prefix('<').and_then(|root| root.split_once('>')) else { return false };
+    let name = tag.split(|character: char| character.is_whitespace() || character == '/').next().unwrap_or_default();
+    if tag.ends_with('/') { rest.is_empty() } else { rest.ends_with(&format!("</{name}>")) }
 }
 
 /// Keeps the headers of the last answer of one call, refused or not; for answers whose bodies are streams.
@@ -128,11 +132,15 @@ mod tests {
 
     #[test]
     fn xml_is_whole_where_its_first_element_ends() {
-        for whole in ["", "<?xml version=\"1.0\"?>\n<A xmlns=\"a\"><B>1</B></A>\n", "<A/>", "<A></A>"] {
+        for whole in
+            ["", "\n", "<?xml version=\"1.0\"?>\n<A xmlns=\"a\"><B>1</B></A>\n", "<A/>", "<A b=\"/\" />", "<A></A>"]
+        {
             assert!(is_whole_xml(whole.as_bytes()), "{whole}");
         }
-        for cut in ["<A", "<?xml version=\"1.0\"?>", "<A><B>1</B>", "<A><B>1</B></", "<A><B/>"] {
-            assert!(!is_whole_xml(cut.as_bytes()) || cut.starts_with("<?"), "{cut}");
+        for cut in
+            ["<A", "<?xml", "<?xml version=\"1.0\"?>", "<A>", "<A><B>1</B>", "<A><B>1</B></", "<A><B/>", "<A/><B"]
+        {
+            assert!(!is_whole_xml(cut.as_bytes()), "{cut}");
         }
     }
 }

@@ -17,6 +17,8 @@ const COMPARED_MAX: usize = 32 << 20;
 /// The map of one resource while it is built.
 pub(super) struct Map<'b, 'r> {
     pub(super) resource: Resource,
+    /// How completely the snapshot before has it.
+    earlier: Option<&'b Coverage>,
     builder: TreeBuilder<&'b mut PageWriter<'r>>,
     gaps: Vec<Gap>,
     gap_count: u64,
@@ -26,8 +28,25 @@ pub(super) struct Map<'b, 'r> {
 }
 
 impl<'b, 'r> Map<'b, 'r> {
-    pub(super) fn new(resource: Resource, builder: TreeBuilder<&'b mut PageWriter<'r>>) -> Self {
-        Self { resource, builder, gaps: Vec::new(), gap_count: 0, counts: Counts::default(), last: None }
+    pub(super) fn new(
+        resource: Resource,
+        earlier: Option<&'b Coverage>,
+        builder: TreeBuilder<&'b mut PageWriter<'r>>,
+    ) -> Self {
+        Self { resource, earlier, builder, gaps: Vec::new(), gap_count: 0, counts: Counts::default(), last: None }
+    }
+
+    /// Whether the snapshot before may lack part of what is at this path.
+    pub(super) fn was_partial(&self, path: &EntryPath) -> bool {
+        match self.earlier {
+            Some(Coverage::Partial { gaps, count }) => *count > gaps.len() as u64 || is_under(gaps, path),
+            _ => false,
+        }
+    }
+
+    /// Counts what the snapshot before had and this one does not, unless it could not be had.
+    pub(super) fn count_removed(&mut self, path: &EntryPath) {
+        self.counts.removed += u64::from(!is_under(&self.gaps, path));
     }
 
     /// Whether the path comes after all that were sent; it is the last one then.
@@ -96,6 +115,15 @@ impl<'b, 'r> Map<'b, 'r> {
         };
         Ok((record, self.counts))
     }
+}
+
+/// Whether what is at a path, or all of the resource, is in one of these gaps.
+fn is_under(gaps: &[Gap], path: &EntryPath) -> bool {
+    if gaps.is_empty() {
+        return false;
+    }
+    let path = escape_path(path.as_bytes());
+    gaps.iter().any(|gap| gap.path.is_empty() || gap.path == path)
 }
 
 /// The bytes of a document that is stored; `None` where it is too large to be compared, or cannot be read.

@@ -124,7 +124,7 @@ impl<'c> Storer<'c> {
     ) -> Result<(Option<ResourceRecord>, Counts), BackupError> {
         let Self { context, runtime, ahead, reader, data, lists, pages } = self;
         let builder = TreeBuilder::new(tree_parameters(context.session.repository()), &mut *pages);
-        let mut map = Map::new(resource, builder);
+        let mut map = Map::new(resource, earlier.map(|record| &record.coverage), builder);
         let mut fill = Filler { context, runtime, ahead, reader, data, lists, agent };
         let mut before = earlier.map(|record| Cursor::new(&*reader, record.root));
         let mut pending: VecDeque<Pending> = VecDeque::new();
@@ -141,7 +141,7 @@ impl<'c> Storer<'c> {
                         continue;
                     }
                     let known = match &mut before {
-                        Some(cursor) => earlier_of(cursor, &found.entry.path, &mut map.counts)?,
+                        Some(cursor) => earlier_of(cursor, &found.entry.path, &mut map)?,
                         None => None,
                     };
                     fill.begin(*found, known, &mut pending, &mut map)?;
@@ -167,8 +167,8 @@ impl<'c> Storer<'c> {
             fill.complete(first, &mut map)?;
         }
         if let (Some(cursor), None) = (&mut before, &end) {
-            while cursor.next().transpose()?.is_some() {
-                map.counts.removed += 1;
+            while let Some(entry) = cursor.next().transpose()? {
+                map.count_removed(&entry.path);
             }
         }
         if is_gone {
@@ -197,12 +197,12 @@ fn path_of(sent: &Sent) -> (u8, &[u8]) {
 fn earlier_of(
     cursor: &mut Cursor<&Reader<'_>>,
     path: &EntryPath,
-    counts: &mut Counts,
+    map: &mut Map<'_, '_>,
 ) -> Result<Option<Entry>, BackupError> {
     while let Some(entry) = cursor.peek()? {
         match entry.path.cmp(path) {
             std::cmp::Ordering::Less => {
-                counts.removed += 1;
+                map.count_removed(&entry.path);
                 cursor.next().transpose()?;
             }
             std::cmp::Ordering::Equal => return Ok(cursor.next().transpose()?),
@@ -336,7 +336,7 @@ impl Filler<'_, '_, '_> {
     /// Whether a document differs from that of the snapshot before in nothing but what changes by itself.
     fn says_the_same(&self, map: &Map<'_, '_>, earlier: &Entry, entry: &Entry, bytes: &[u8]) -> bool {
         let is_pair = earlier.kind == EntryKind::Document && entry.kind == EntryKind::Document;
-        if !is_pair || !self.context.session.index().holds(&earlier.content) {
+        if !is_pair || map.was_partial(&entry.path) || !self.context.session.index().holds(&earlier.content) {
             return false;
         }
         let before = bytes_of(self.reader, &earlier.content);
