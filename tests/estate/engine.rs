@@ -276,6 +276,23 @@ fn a_document_that_lacked_a_part_is_not_taken_for_a_whole_one() {
 }
 
 #[test]
+fn after_a_snapshot_that_could_not_look_nothing_is_fetched_again() {
+    let repository = repository();
+    let shelf = || Shelf::new("shelf", vec![thing("a", "1", b"one"), thing("b", "1", b"two")]);
+    let first = capture(&repository, vec![shelf()]);
+    let mut denying = Shelf::new("shelf", Vec::new());
+    denying.ending = Some(denied());
+    capture(&repository, vec![denying, Shelf::new("other", vec![thing("c", "1", b"three")])]);
+    // Nor after one that was not asked.
+    capture(&repository, vec![Shelf::new("other", vec![thing("c", "1", b"three")])]);
+    let again = shelf();
+    let opened = Arc::clone(&again.opened);
+    let last = capture(&repository, vec![again]);
+    assert_eq!((opened.load(Ordering::Relaxed), last.record.summary.unchanged), (0, 2));
+    assert_eq!(record(&last, "shelf/one").root, record(&first, "shelf/one").root);
+}
+
+#[test]
 fn more_than_may_be_fetched_ahead_is_fetched_all_the_same() {
     let names: Vec<&'static str> = (0..200).map(|number| &*format!("{number:03}").leak()).collect();
     let content: Vec<u8> = (0..1_500_000_u32).map(|at| at.wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect();

@@ -16,6 +16,7 @@ use crate::codec::chunk::Chunker;
 use crate::id::SnapshotId;
 use crate::operation::backup::assemble::{Assembled, assemble};
 use crate::operation::backup::capture::CaptureError;
+use crate::operation::backup::estate::before::Before;
 use crate::operation::backup::estate::capture_estate;
 use crate::operation::pages::PageWriter;
 use crate::platform::process::ProcessIdentity;
@@ -25,6 +26,7 @@ use crate::repository::error::RepositoryError;
 use crate::repository::pack::PackKind;
 use crate::repository::reader::Reader;
 use crate::repository::session::{Mode, Session, SessionMark};
+use crate::repository::snapshot::Snapshot;
 use crate::resource::{Asked, Coverage, Resource, ResourceRecord, SnapshotRecord, Summary};
 use crate::source::estate::Source;
 use crate::source::local::{LocalError, LocalRoot, drop_nested, resource_of};
@@ -212,7 +214,8 @@ fn capture(
     if session.writers() == Some(Writers::One) {
         progress.report(Event::Warning { message: ONE_WRITER.to_owned() });
     }
-    let parent = snapshots.valid.into_iter().rfind(|snapshot| snapshot.record.series == series);
+    let line: Vec<Snapshot> = snapshots.valid.into_iter().filter(|snapshot| snapshot.record.series == series).collect();
+    let parent = line.last();
     let mut summary = Summary::default();
     let context = || Context {
         session: &session,
@@ -222,10 +225,9 @@ fn capture(
         progress,
         abandoned: AtomicBool::new(false),
     };
-    let parent_record = parent.as_ref().map(|parent| &parent.record);
+    let parent_record = parent.map(|parent| &parent.record);
     let captured = std::thread::scope(|scope| {
-        let known = parent_record.map_or(&[][..], |record| &record.resources);
-        let estate = scope.spawn(|| capture_estate(&context(), &request.sources, known));
+        let estate = scope.spawn(|| capture_estate(&context(), &request.sources, Before::of(&line)));
         let capture = |(root, resource): (&LocalRoot, &Resource)| {
             let earlier = parent_record.and_then(|parent| resource_in(parent, resource));
             capture_root(&context(), root, resource, earlier, &request.label.scope, &mut summary)

@@ -16,12 +16,14 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
 use crate::operation::backup::assemble::Counts;
+use crate::operation::backup::estate::before::Before;
 use crate::operation::backup::estate::store::Storer;
 use crate::operation::backup::{BackupError, Context};
 use crate::progress::{Event, Progress};
-use crate::resource::{Asked, Coverage, Resource, ResourceRecord, escape_path};
+use crate::resource::{Asked, Resource, ResourceRecord, escape_path};
 use crate::source::estate::{Discovery, EntrySink, Problem, Sent, Source, Stopped};
 
+pub(super) mod before;
 mod fetch;
 mod map;
 mod store;
@@ -87,11 +89,11 @@ pub(super) struct Captured {
     pub(super) asked: Vec<Asked>,
 }
 
-/// Captures all sources; `parent` are the resources of the snapshot before.
+/// Captures all sources; `before` is what is known of their resources.
 pub(super) fn capture_estate(
     context: &Context<'_>,
     sources: &[Arc<dyn Source>],
-    parent: &[ResourceRecord],
+    before: Before<'_>,
 ) -> Result<Captured, BackupError> {
     if sources.is_empty() {
         return Ok(Captured::default());
@@ -104,13 +106,12 @@ pub(super) fn capture_estate(
     for agent in agents.keys() {
         context.progress.report(Event::Started { agent: (*agent).to_owned() });
     }
-    let gapped = parent.iter().filter(|record| record.coverage != Coverage::Complete).map(|record| record.path.clone());
-    let gapped: Arc<HashSet<String>> = Arc::new(gapped.collect());
+    let Before { known, partial } = before;
+    let gapped = Arc::new(partial);
     for source in sources {
         drop(runtime.spawn(ask(Arc::clone(source), Arc::clone(&gapped), sender.clone(), listed.clone())));
     }
     drop((sender, listed));
-    let earlier: BTreeMap<&str, &ResourceRecord> = parent.iter().map(|record| (record.path.as_str(), record)).collect();
     let work = Mutex::new(receiver);
     let handle = runtime.handle().clone();
     let (finished, over) = crossbeam_channel::bounded::<()>(0);
@@ -126,7 +127,7 @@ pub(super) fn capture_estate(
                     while let (Ok(()), Some(next)) = (&result, next()) {
                         result = match context.abandoned.load(Ordering::Relaxed) {
                             true => break,
-                            false => storer.take(next, &earlier, &agents, &captured),
+                            false => storer.take(next, &known, &agents, &captured),
                         };
                     }
                     context.abandoned.fetch_or(result.is_err(), Ordering::Relaxed);
