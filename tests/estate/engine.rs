@@ -268,6 +268,9 @@ fn a_document_that_lacked_a_part_is_not_taken_for_a_whole_one() {
     // The part that is refused changes by itself, so that nothing else tells the two apart.
     let (whole, part) = (serde_json::json!({"A": 1, "SummaryMap": {"Users": 1}}), serde_json::json!({"A": 1}));
     capture(&repository, vec![account(Some(part), &["account.json"])]);
+    let still =
+        capture(&repository, vec![account(Some(serde_json::json!({"SummaryMap": 2, "A": 1})), &["account.json"])]);
+    assert_eq!((still.record.summary.unchanged, still.gap_count()), (1, 1));
     let closed = capture(&repository, vec![account(Some(whole), &[])]);
     assert_eq!((closed.record.summary.changed, closed.gap_count()), (1, 0));
     // All of it is refused: nobody knows that it is gone.

@@ -36,12 +36,12 @@ impl<'b, 'r> Map<'b, 'r> {
         Self { resource, earlier, builder, gaps: Vec::new(), gap_count: 0, counts: Counts::default(), last: None }
     }
 
-    /// Whether the snapshot before may lack part of what is at this path.
-    pub(super) fn was_partial(&self, path: &EntryPath) -> bool {
-        match self.earlier {
-            Some(Coverage::Partial { gaps, count }) => *count > gaps.len() as u64 || is_under(gaps, path),
-            _ => false,
-        }
+    /// Whether the snapshot before may lack part of what is at this path, and this one has it.
+    pub(super) fn was_less(&self, path: &EntryPath) -> bool {
+        let Some(Coverage::Partial { gaps, count }) = self.earlier else { return false };
+        let is_missing_still = |gap: &Gap| self.gaps.iter().any(|now| now.path == gap.path && now.action == gap.action);
+        let mut here = gaps.iter().filter(|gap| is_under(std::slice::from_ref(gap), path));
+        *count > gaps.len() as u64 || here.any(|gap| !is_missing_still(gap))
     }
 
     /// Counts what the snapshot before had and this one does not, unless it could not be had.

@@ -336,7 +336,7 @@ impl Filler<'_, '_, '_> {
     /// Whether a document differs from that of the snapshot before in nothing but what changes by itself.
     fn says_the_same(&self, map: &Map<'_, '_>, earlier: &Entry, entry: &Entry, bytes: &[u8]) -> bool {
         let is_pair = earlier.kind == EntryKind::Document && entry.kind == EntryKind::Document;
-        if !is_pair || map.was_partial(&entry.path) || !self.context.session.index().holds(&earlier.content) {
+        if !is_pair || map.was_less(&entry.path) || !self.context.session.index().holds(&earlier.content) {
             return false;
         }
         let before = bytes_of(self.reader, &earlier.content);
