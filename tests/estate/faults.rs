@@ -121,6 +121,7 @@ fn names(report: &BackupReport, (service, action): &Action) -> bool {
 fn permission(service: &str) -> &str {
     match service {
         "monitoring" => "cloudwatch",
+        "s3control" => "s3",
         "tagging" => "tag",
         other => other,
     }

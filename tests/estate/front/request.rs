@@ -84,7 +84,10 @@ impl Request {
         let scope = self.header("authorization").and_then(|text| text.split("Credential=").nth(1));
         let mut parts = scope.unwrap_or_default().split(',').next().unwrap_or_default().split('/').skip(2);
         let region = parts.next().unwrap_or_default();
-        (parts.next().unwrap_or_default(), region)
+        let service = parts.next().unwrap_or_default();
+        // An account's own settings are signed as a bucket's are.
+        let is_control = service == "s3" && self.target.starts_with("/v20180820/");
+        (if is_control { "s3control" } else { service }, region)
     }
 
     pub(super) fn call(&self) -> Call {
@@ -99,7 +102,7 @@ impl Request {
             (Protocol::Query, action)
         } else {
             let protocol = match service {
-                "s3" => Protocol::S3,
+                "s3" | "s3control" => Protocol::S3,
                 "route53" | "cloudfront" => Protocol::RestXml,
                 _ => Protocol::RestJson,
             };
