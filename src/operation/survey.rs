@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::progress::Progress;
 use crate::resource::{Asked, Resource};
-use crate::source::estate::{Discovery, Problem, Source};
+use crate::source::estate::{Discovery, Problem, Source, discovered};
 
 /// How soon a wish to stop is noticed.
 const WATCHED_EVERY: Duration = Duration::from_millis(100);
@@ -46,12 +46,7 @@ pub fn survey(sources: &[Arc<dyn Source>], progress: &dyn Progress) -> io::Resul
 }
 
 async fn ask(source: Arc<dyn Source>) -> Surveyed {
-    let discovered = source.discover().await;
-    let asked = discovered.is_ok().then(|| source.asked());
-    let discovery = discovered.unwrap_or_else(|problem| Discovery::unknown(source.folders(), &problem));
-    let Discovery { mut resources, unknown } = discovery;
-    let filter = source.filter();
-    resources.retain(|resource| filter.as_ref().is_none_or(|filter| !filter.leaves_out(&resource.path)));
+    let (Discovery { mut resources, unknown }, asked) = discovered(source.as_ref()).await;
     resources.sort_by(|one, other| one.path.cmp(&other.path));
     Surveyed { source: source.name(), asked, resources, unknown }
 }

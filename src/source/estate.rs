@@ -77,6 +77,18 @@ impl Discovery {
     }
 }
 
+/// What a source would capture: all that it discovers less what is left out. Also what was asked of whom; nothing where it
+/// could not say what there is, and then nothing is known of its folders.
+pub async fn discovered(source: &dyn Source) -> (Discovery, Option<Asked>) {
+    let discovered = source.discover().await;
+    let asked = discovered.is_ok().then(|| source.asked());
+    let mut discovery = discovered.unwrap_or_else(|problem| Discovery::unknown(source.folders(), &problem));
+    if let Some(filter) = source.filter() {
+        discovery.resources.retain(|resource| !filter.leaves_out(&resource.path));
+    }
+    (discovery, asked)
+}
+
 /// Something that could not be had.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Problem {

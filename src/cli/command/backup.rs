@@ -31,9 +31,9 @@ use crate::source::local::exclude::{Caches, Excludes, PatternError};
 use crate::source::local::stdin::Stream;
 use crate::source::local::{FileSystems, LocalRoot};
 
-/// Captures folders into a new snapshot
+/// Captures folders, and an estate, into a new snapshot
 ///
-/// Without paths it captures what the configuration names. A file that did not change since the last snapshot of the
+/// Without paths it captures what the configuration names: folders, AWS accounts, clones of git and more. A file that did not change since the last snapshot of the
 /// series is not read. What cannot be read is reported and the rest goes on. A first backup needs no repository: without
 /// --repo one is made in your data folder. An interrupted backup keeps what it stored; run it again to go on.
 ///
@@ -42,6 +42,7 @@ use crate::source::local::{FileSystems, LocalRoot};
 ///   snap backup -r /mnt/disk/backup --init ~/site --tag prod
 ///   snap backup ~ --exclude '*.iso' --exclude-caches --one-file-system
 ///   pg_dump db | snap backup --stdin --stdin-name db.sql
+///   snap backup --aws --only s3,lambda
 ///
 /// Exit codes:
 ///   0 done · 1 failed, no snapshot · 2 usage · 3 snapshot made, but something could not be read ·

@@ -21,7 +21,7 @@ use crate::operation::backup::estate::store::Storer;
 use crate::operation::backup::{BackupError, Context};
 use crate::progress::{Event, Progress};
 use crate::resource::{Asked, Resource, ResourceRecord, escape_path};
-use crate::source::estate::{Discovery, EntrySink, Problem, Sent, Source, Stopped};
+use crate::source::estate::{Discovery, EntrySink, Problem, Sent, Source, Stopped, discovered};
 
 pub(super) mod before;
 mod fetch;
@@ -211,12 +211,7 @@ async fn ask(
     work: mpsc::Sender<Work>,
     listed: mpsc::UnboundedSender<Listed>,
 ) {
-    let discovered = source.discover().await;
-    let asked = discovered.is_ok().then(|| source.asked());
-    let Discovery { mut resources, unknown } =
-        discovered.unwrap_or_else(|problem| Discovery::unknown(source.folders(), &problem));
-    let filter = source.filter();
-    resources.retain(|resource| filter.as_ref().is_none_or(|filter| !filter.leaves_out(&resource.path)));
+    let (Discovery { mut resources, unknown }, asked) = discovered(source.as_ref()).await;
     // Those first of which something was missing.
     resources.sort_by_cached_key(|resource| (!gapped.contains(&escape_path(&resource.path)), resource.path.clone()));
     let count = (resources.len() + unknown.len()) as u64;
